@@ -1,0 +1,45 @@
+# Needs Python 3.11 or newer, make and a package index; everything else goes into VENV.
+# Another interpreter beside the first: make test PYTHON=python3.13 VENV=.venv-3.13
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
+
+.PHONY: help demo setup test lint types docs bench picture clean
+help:  ## say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s  %s\n", $$1, $$2 }' Makefile
+demo: $(VENV)/.demo  ## see a job's progress in this terminal
+	@$(BIN)/headway demo
+setup: $(VENV)/.dev  ## make the environment to develop in
+test: lint types  ## all that a change must pass: style, types, tests, the built wheel
+	$(BIN)/pytest
+lint: setup  ## style and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+types: setup  ## types, strictly
+	$(BIN)/mypy src $(wildcard tests/typing)
+docs: setup  ## run what README and docs show (part of test)
+	$(BIN)/pytest tests/test_docs.py
+bench: setup  ## measure headway side by side with its peers
+	$(BIN)/python -m bench
+picture: setup  ## redraw the README's picture of the terminal
+	$(BIN)/python tools/picture.py
+clean:  ## remove all that make made
+	rm -rf $(VENV) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+# The versions in uv.lock, which names the files on PyPI. Where they cannot be reached, pip
+# installs the same versions from the index that it is set up for. The project is editable.
+define install
+@$(UV) sync --frozen --inexact --python $(BIN)/python $(1) || { \
+	$(UV) export --quiet --frozen --no-emit-project $(1) --output-file $(VENV)/locked.txt && \
+	$(BIN)/pip install --quiet --no-deps --requirement $(VENV)/locked.txt && \
+	$(BIN)/pip install --quiet --no-deps --editable .; }
+@touch $@
+endef
+$(VENV)/.demo: pyproject.toml uv.lock | $(BIN)/uv
+	$(call install,--no-default-groups --extra cli)
+$(VENV)/.dev: pyproject.toml uv.lock | $(BIN)/uv
+	$(call install,--all-extras)
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer, please: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV) && $(BIN)/pip install --quiet uv

@@ -1,0 +1,354 @@
+"""The command: see a demo, watch jobs, list them, ask them to stop."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
+
+import click
+
+import headway
+from headway import board, terminal
+from headway import demo as demonstration
+from headway.core import arguments, words
+from headway.core.errors import (
+    HeadwayError,
+    InvalidValue,
+    MissingPackage,
+    StoreUnavailable,
+    UnknownStore,
+)
+from headway.core.snapshot import ENDED
+from headway.following import FATES, STALLED, WORST_LAST, Following, fate, follow
+from headway.stores.contract import LARGEST_PAGE
+
+if TYPE_CHECKING:
+    from headway.client import Headway
+    from headway.core.snapshot import Snapshot
+    from headway.demo import Worker
+
+GRACE = 2.0
+"""Seconds in which a worker's last word may still arrive after its process has gone."""
+PATIENCE = 60.0
+"""Seconds for which a stalled job, or one that is not known, is waited for."""
+USAGE, NO_STORE = 2, 4
+INTERRUPTED, CLOSED, TERMINATED = 130, 141, 143
+"""As shells have it: 128 + SIGINT, SIGPIPE, SIGTERM."""
+UNENDED = ("pending", "running", "retrying", "stalled")
+EXAMPLE = """{said}  To see one, type
+
+  {program} demo
+
+or start one of your own in Python:
+
+  import headway, time
+  for row in headway.track(range(300), "My first job"):
+      time.sleep(0.1)
+"""
+
+
+class Commands(click.Group):
+    """Commands whose errors are one line on standard error, and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(CLOSED)
+        except (StoreUnavailable, UnknownStore, MissingPackage) as error:
+            leave(NO_STORE, str(error))
+        except InvalidValue as error:
+            leave(NO_STORE if error.field == "url" else USAGE, str(error))
+        except HeadwayError as error:
+            leave(FATES["failed"], str(error))
+
+
+def leave(status: int, message: str) -> NoReturn:
+    """End with a line on standard error."""
+    say(message)
+    sys.exit(status)
+
+
+def say(message: str) -> None:
+    """A line on standard error."""
+    click.echo(f"headway: {words.harmless(message)}", err=True)
+
+
+store_option = click.option(
+    "--store",
+    metavar="URL",
+    help="Where records are kept, as sqlite:///path/to/file.db.  By default HEADWAY_STORE, else your file.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Lines of JSON, for scripts.")
+scope_option = click.option("--scope", help="Only jobs of this scope.")
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="headway", message="headway %(version)s")
+def command() -> None:
+    """See how far long-running jobs have got, and ask them to stop."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):  # not a stream that can be told
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+
+
+@command.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@scope_option
+@click.option("--all", "everything", is_flag=True, help="All jobs, those to come included.")
+@json_option
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=PATIENCE,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for a job that is stalled, or that is not known.",
+)
+@store_option
+def watch(
+    *,
+    ids: tuple[str, ...],
+    scope: str | None,
+    everything: bool,
+    as_json: bool,
+    patience: float,
+    store: str | None,
+) -> None:
+    """Watch jobs until they end; without ID those that are live now.
+
+    Exits with 0 when all have completed, 1 when one has failed, 2 when one was cancelled or stopped, 3
+    when one has been stalled for longer than the patience or did not appear in time.  Ctrl-C leaves and
+    stops nothing.
+    """
+    ids = tuple(dict.fromkeys(map(arguments.identifier, ids)))
+    hw = headway.connect(store)
+    for_ever = everything or scope is not None
+    if not ids and not for_ever:
+        ids = tuple(job.id for job in hw.find(status=UNENDED, limit=LARGEST_PAGE).jobs[::-1])
+        if not ids:
+            show_how_to_start("Nothing is running.", as_json=as_json)
+            return
+    output = terminal.output(sys.stdout, json=as_json)
+    with Following(hw, output, ids, scope, everything=everything) as following:
+        fates = follow(following, ids, patience, for_ever=for_ever)
+    for id in [id for id, status in fates.items() if status == STALLED]:
+        say(_why_given_up(id, following, patience))
+    sys.exit(max(fates.values(), key=WORST_LAST.index))
+
+
+def _why_given_up(id: str, following: Following, patience: float) -> str:
+    if id in following.gone:
+        return f"the record of job {id} is gone"
+    if following.board.get(id) is None:
+        return f"no job {id} in {patience:g} s; has it started, and does it report to this store?"
+    return f"job {id} is stalled, and did not speak again for {patience:g} s"
+
+
+@command.command("list")
+@json_option
+@scope_option
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice([*UNENDED, *sorted(ENDED)]),
+    help="Only those that read so; several are alternatives.",
+)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
+@click.option("--all", "everything", is_flag=True, help="As many as there are.")
+@store_option
+def list_(
+    *,
+    as_json: bool,
+    scope: str | None,
+    statuses: tuple[str, ...],
+    limit: int,
+    everything: bool,
+    store: str | None,
+) -> None:
+    """List jobs, the newest first."""
+    hw = headway.connect(store)
+    jobs, more = found(hw, scope, statuses, None if everything else limit)
+    if as_json:
+        for job in jobs:
+            click.echo(board.json_line(job))
+        return
+    if jobs:
+        terminal.table(jobs, sys.stdout)
+    else:
+        show_how_to_start("No such jobs." if scope or statuses else "No jobs here yet.")
+    if more:
+        click.echo(f"There are more: --limit {2 * limit}, or --all.", err=True)
+
+
+def found(
+    hw: Headway, scope: str | None, statuses: tuple[str, ...], limit: int | None
+) -> tuple[list[Snapshot], bool]:
+    """At most so many jobs, newest first, and whether there are more; all without a limit."""
+    jobs: list[Snapshot] = []
+    cursor = None
+    while True:
+        wanted = LARGEST_PAGE if limit is None else min(LARGEST_PAGE, limit - len(jobs))
+        page = hw.find(scope=scope, status=statuses, limit=wanted, cursor=cursor)
+        jobs += page
+        cursor = page.cursor
+        if cursor is None or len(jobs) == limit:
+            return jobs, cursor is not None
+
+
+@command.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@store_option
+def cancel(ids: tuple[str, ...], store: str | None) -> None:
+    """Ask jobs to stop.
+
+    Exits with 0 when that was recorded, 1 when a job is not known, has ended, or cannot be stopped any more.
+    """
+    for id in ids:
+        arguments.identifier(id)
+    hw = headway.connect(store)
+    asked = [hw.cancel(id) for id in ids]
+    for id, recorded in zip(ids, asked, strict=True):
+        job = hw.get(id)
+        if recorded:
+            click.echo(words.harmless(f"{id} {_what_cancelling_did(job)}"))
+        else:
+            say(_why_not_cancelled(id, job))
+    sys.exit(0 if all(asked) else 1)
+
+
+def _what_cancelling_did(job: Snapshot | None) -> str:
+    return "is cancelled" if job and job.status == "cancelled" else "was asked to stop"
+
+
+def _why_not_cancelled(id: str, job: Snapshot | None) -> str:
+    if job is None:
+        return f"no job {id} is known here"
+    if job.ended:
+        return f"job {id} has ended already: {job.status}"
+    return f"job {id} is past its point of no return, and cannot be stopped any more"
+
+
+@command.command()
+@click.argument(
+    "path",
+    required=False,
+    type=click.Path(exists=True, file_okay=False, readable=True, path_type=Path),
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=1),
+    default=demonstration.SECONDS,
+    show_default=True,
+    help="About how long it may take.",
+)
+@store_option
+def demo(path: Path | None, seconds: float, store: str | None) -> None:
+    """Measure how small the files below PATH would be under xz.
+
+    Without PATH those of Python's own library.  A worker process does the work, and what you see is read
+    from the store.  Exits as watch does.  Ctrl-C asks the job to stop, a second one leaves at once.
+    """
+    folder = path.resolve() if path else demonstration.standard_library()
+    hw = headway.connect(store)
+    if hw.store.url.startswith("memory:"):
+        leave(NO_STORE, "memory:// is seen by one process only, and a demo has two; name another store")
+    if not demonstration.possible():
+        leave(FATES["failed"], "this Python was built without xz (its module lzma), which the demo needs")
+    id = f"demo-{secrets.token_hex(4)}"
+    hw.reserve(id=id, **demonstration.options(folder))
+    worker = demonstration.start(folder, id, seconds, hw.store.url)
+    output = terminal.output(sys.stdout)
+    with worker, Following(hw, output, [id], forgiving=1) as following:
+        job = attend(hw, following, worker)
+        worker.listen()
+    if job is not None and job.status == "pending":
+        hw.cancel(id)  # nobody will come for it
+    conclude(job, worker)
+    click.echo("\n".join(["", *demonstration.next_lines(_next_commands(id, hw, store))]))
+    hw.close()
+    sys.exit(fate(job, 0.0, lost=True))
+
+
+def attend(hw: Headway, following: Following, worker: Worker) -> Snapshot | None:
+    """Show the job until it has ended, or until it is clear that it never will."""
+    asked, left_at = False, None
+    while True:
+        job = following.step().get(worker.id)
+        if job is not None and job.ended:
+            return job
+        if following.interrupts and not asked:
+            asked = hw.cancel(worker.id)
+        if worker.exited and left_at is None:
+            left_at = time.monotonic()
+        lost = left_at is not None and time.monotonic() - left_at > GRACE
+        if lost and (job is None or job.status in {"pending", "stalled"}):
+            return job
+        following.notices = _notices(worker, lost=lost, interrupted=bool(following.interrupts))
+
+
+def _notices(worker: Worker, *, lost: bool, interrupted: bool) -> list[str]:
+    if lost:
+        return [f"The worker process {worker.exited}."]
+    if interrupted:
+        return ["Asked to stop.  Ctrl-C again leaves at once."]
+    return ["Ctrl-C asks the job to stop."] if sys.stdout.isatty() else []
+
+
+def conclude(job: Snapshot | None, worker: Worker) -> None:
+    """Say what came out."""
+    if job is not None and job.ended:
+        for message in [message for message in job.messages if message.level == "warning"][-3:]:
+            click.echo(f"  {words.harmless(message.text)}")
+        if job.status == "completed":
+            click.echo("\n".join(["", *demonstration.summary(job.result, job.failed_count)]))
+        return
+    say(f"the worker process {worker.exited} without an end of its job")
+    if worker.complaint:
+        say(f"it said: {worker.complaint}")
+
+
+def show_how_to_start(said: str, *, as_json: bool = False) -> None:
+    """What an empty store has to say."""
+    if not as_json:
+        click.echo(EXAMPLE.format(said=said, program=_program()), nl=False)
+
+
+def _next_commands(id: str, hw: Headway, store: str | None) -> list[str]:
+    """Commands that work when they are pasted: this program, this store."""
+    named = _named_store(hw, store)
+    return [f"{_program()} list{named}", f"{_program()} watch {id}{named}"]
+
+
+def _named_store(hw: Headway, store: str | None) -> str:
+    url = hw.store.url
+    if store is None and ("HEADWAY_STORE" not in os.environ or urlsplit(url).password):
+        return ""
+    return f" --store {shlex.quote(url)}"
+
+
+def _program() -> str:
+    """How this program was called, so that it can be called again."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m headway"
+    on_path = shutil.which(called.name)
+    if on_path and called.exists() and called.samefile(on_path):
+        return called.name
+    return shlex.quote(str(called))

@@ -1,0 +1,1 @@
+"""What progress is: records, rules, arithmetic and words.  No I/O, no clock, no threads."""

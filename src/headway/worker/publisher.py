@@ -1,0 +1,350 @@
+"""The thread that tells the store: one for each process and store, started with the first job.
+
+Loops and `advance` only count; this thread reads the positions and writes what is new, every half second in
+one batch.  First states, changes of status and ends go out at once.  It holds only the newest state of each
+job, so memory stays bounded when the store is away, and nothing that the store does can raise in the job.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import random
+import sys
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakSet
+
+from headway import threads
+from headway.core.errors import StoreUnavailable
+from headway.core.pace import Pace
+from headway.worker.entry import JobEntry
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Sequence
+
+    from headway.core.snapshot import Part, Snapshot
+    from headway.stores.contract import Answer, Store
+    from headway.worker.job import Job
+
+PATIENCE = 2.0
+"""Seconds for which an end waits to be delivered."""
+BACKLOG = 1_000
+"""How many ends are held for a store that is away."""
+TICK = 0.5
+"""Seconds between two looks at what is new, at most: a request to stop reaches a loop within one."""
+IDLE = 10.0
+"""Seconds without any job after which the thread ends."""
+LONGEST_PAUSE = 5.0
+"""Seconds between two tries at a store that is away, at most."""
+QUIET = 60.0
+"""Seconds between two warnings about a store that comes and goes."""
+SWEEP = 60.0
+"""Seconds between two looks for what is past its retention."""
+
+
+class Reporter(Protocol):
+    """Something that has news now and then."""
+
+    urgent: bool
+
+    @property
+    def lease(self) -> float | None:
+        """Seconds within which it must be heard of; None where nobody waits for it."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it will never have news again."""
+
+    @property
+    def ending(self) -> bool:
+        """Whether its last news is still to be delivered."""
+
+    def prepare(self, store: Store) -> None:
+        """Do what must come before the first report."""
+
+    def news(self) -> tuple[list[Snapshot], list[Part]]:
+        """What is worth telling now."""
+
+    def listening(self) -> str | None:
+        """The id whose fate it wants to hear of."""
+
+    def hear(self, answers: dict[str, Answer]) -> None:
+        """What the store said to what was told last."""
+
+    def unheard(self) -> None:
+        """What was told last did not arrive."""
+
+    def give_up(self) -> None:
+        """It cannot be reported any more."""
+
+    def forked(self, publisher: Publisher) -> None:
+        """This is a child after a fork."""
+
+    def abandon(self) -> None:
+        """The interpreter exits."""
+
+
+class Publisher:
+    """Tells a store about the jobs of this process.
+
+    Attributes:
+        dropped: How many writes did not arrive.
+        tick: Seconds between two looks at what is new.
+    """
+
+    def __init__(self, store: Store, pace: Pace | None = None) -> None:
+        self.store = store
+        self.pace = pace or Pace()
+        self.dropped = 0
+        self.tick = min(TICK, self.pace.seconds)
+        self._reporters: dict[int, Reporter] = {}
+        self._failures = 0
+        self._retry_at = self._tick_at = 0.0
+        self._sweep_at = time.monotonic() + SWEEP * random.random()
+        self._warn_at = 0.0
+        self._closing = False
+        self._forked()
+        _publishers.add(self)
+        _watch_forks()
+
+    @property
+    def available(self) -> bool:
+        """Whether the store answered when it was last asked."""
+        return self._failures == 0
+
+    def begin(self, job: Job, *, exclusive: bool) -> JobEntry:
+        """Take up a job that starts."""
+        entry = JobEntry(self, job, exclusive=exclusive)
+        self.add(entry)
+        return entry
+
+    def add(self, reporter: Reporter) -> None:
+        """Take up a reporter, and hear its first news at once."""
+        self._reporters[id(reporter)] = reporter
+        self._closing = False
+        self.wake()
+
+    def wake(self) -> None:
+        """There is something urgent."""
+        if self._runs_in_thread():
+            self._bell.ring()
+        else:  # the interpreter is shutting down: tell it here and now
+            self._cycle()
+
+    def patience(self) -> float:
+        """For how many seconds a caller may wait; not at all while the store is known to be away."""
+        if not self.available or not self._running or self._thread == threads.ident():
+            return 0.0
+        return self._left_of(PATIENCE)
+
+    def _left_of(self, patience: float) -> float:
+        """What the call in hand has left of it: a store that hangs is waited for once."""
+        since = self._asking_since
+        return patience if since is None else max(0.0, patience - (time.monotonic() - since))
+
+    def flush(self, timeout: float = PATIENCE) -> bool:
+        """Deliver all ends that are outstanding; whether that was done in time."""
+        deadline = time.monotonic() + self._left_of(timeout)
+        self._retry_at = 0.0
+        while any(reporter.ending for reporter in list(self._reporters.values())):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            if time.monotonic() > self._retry_at:
+                self.wake()
+            time.sleep(min(0.005, left))
+        return True
+
+    def close(self) -> None:
+        """Deliver what is outstanding, and let the thread end."""
+        for reporter in list(self._reporters.values()):
+            reporter.abandon()
+        self.flush()
+        self._closing = True
+        self._bell.ring()
+
+    def _forked(self) -> None:
+        """Begin anew, with nothing that another thread may hold."""
+        self._bell = threads.Bell()
+        self._starting = threads.reentrant_lock()
+        self._running = False
+        self._thread = 0
+        self._asking_since: float | None = None
+
+    def after_fork(self) -> None:
+        """In the child: the thread is gone, and the jobs are the parent's."""
+        self._forked()
+        self._failures, self._retry_at = 0, 0.0
+        reporters, self._reporters = self._reporters, {}
+        for reporter in reporters.values():
+            reporter.forked(self)
+
+    def _runs_in_thread(self) -> bool:
+        """Whether the thread runs, started now if need be."""
+        with self._starting:
+            if self._running:
+                return True
+            self._running = True  # a signal handler or a ``__del__`` may come by here meanwhile
+            try:
+                threads.start(self._run)
+            except RuntimeError:
+                self._running = False
+        _deliver_at_exit()
+        return self._running
+
+    def _run(self) -> None:
+        self._thread = threads.ident()
+        try:
+            while self._goes_on(rang=self._bell.wait(self._pause())):
+                self._cycle()
+        finally:
+            self._running = False
+            self.store.close()
+
+    def _goes_on(self, *, rang: bool) -> bool:
+        with self._starting:
+            reporters = list(self._reporters.values())
+            if self._closing:
+                self._running = any(reporter.ending for reporter in reporters)
+            else:
+                self._running = rang or bool(reporters)
+            return self._running
+
+    def _pause(self) -> float:
+        """Seconds until there may be something to do."""
+        if not self._reporters:
+            return IDLE
+        return max(0.0, max(self._tick_at, self._retry_at) - time.monotonic())
+
+    def _cycle(self) -> None:
+        now = time.monotonic()
+        if now < self._retry_at:
+            return
+        reporters = list(self._reporters.values())
+        due = now >= self._tick_at
+        if due:
+            leases = [reporter.lease / 4 for reporter in reporters if reporter.lease]
+            self.tick = max(0.05, min(TICK, self.pace.seconds, *leases))
+            self._tick_at = now + self.tick
+        self._asking_since = now
+        try:
+            self._tell([one for one in reporters if due or one.urgent], due=due)
+            if now >= self._sweep_at:
+                self._sweep_at = now + SWEEP * (0.5 + random.random())
+                self.store.sweep()
+        except Exception as error:  # noqa: BLE001 - not even a bug of ours may reach the job
+            self._failed(error)
+        else:
+            self._recovered()
+        finally:
+            self._asking_since = None
+
+    def _tell(self, reporters: Sequence[Reporter], *, due: bool) -> None:
+        records: list[Snapshot] = []
+        parts: list[Part] = []
+        spoke: list[Reporter] = []
+        try:
+            for reporter in reporters:
+                told, shares = self._asked(reporter)
+                records += told
+                parts += shares
+                spoke.append(reporter)
+            listening = [one for one in (who.listening() for who in spoke) if one] if due else []
+            if records or parts or listening:
+                answers = self.store.write(records, parts, listening)
+                for reporter in spoke:
+                    reporter.hear(answers)
+        except BaseException:
+            self.dropped += max(1, len(records) + len(parts))
+            raise
+        for reporter in reporters:
+            if reporter.over:
+                self._reporters.pop(id(reporter), None)
+
+    def _asked(self, reporter: Reporter) -> tuple[list[Snapshot], list[Part]]:
+        try:
+            reporter.prepare(self.store)
+            return reporter.news()
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - what is wrong with one job must not silence the others
+            log().exception("a job cannot be reported any more")
+            reporter.give_up()
+            return [], []
+
+    def _failed(self, error: Exception) -> None:
+        now = time.monotonic()
+        if self._failures == 0 and now >= self._warn_at:
+            self._warn_at = now + QUIET
+            log().warning(
+                "progress cannot be stored for now; the jobs go on and what is newest is kept: %s",
+                error,
+                exc_info=None if isinstance(error, StoreUnavailable) else error,
+            )
+        self._failures += 1
+        pause = min(LONGEST_PAUSE, self.pace.seconds * 2 ** min(self._failures - 1, 10))
+        self._retry_at = now + pause * (0.5 + random.random() / 2)
+        self._drop_the_oldest_ends()
+        for reporter in list(self._reporters.values()):
+            reporter.unheard()
+
+    def _recovered(self) -> None:
+        if self._failures:
+            self._failures = 0
+            self._retry_at = 0.0
+            log().info("progress is stored again; %d writes were dropped meanwhile", self.dropped)
+
+    def _drop_the_oldest_ends(self) -> None:
+        ending = [(key, one) for key, one in list(self._reporters.items()) if one.ending]
+        for key, one in ending[: max(0, len(ending) - BACKLOG)]:
+            self.dropped += 1
+            self._reporters.pop(key, None)
+            one.give_up()
+
+
+_publishers: WeakSet[Publisher] = WeakSet()
+
+
+@cache
+def _watch_forks() -> None:
+    """Once for the process, and not before there is a job."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork)
+
+
+def _after_fork() -> None:
+    for publisher in list(_publishers):
+        publisher.after_fork()
+
+
+_delivering: list[int] = []
+
+
+def _deliver_at_exit() -> None:
+    """See to it that what is outstanding is delivered when the interpreter exits.
+
+    A child of multiprocessing ends by ``os._exit`` and runs its own finalizers only.
+    """
+    if _delivering == [os.getpid()]:
+        return
+    _delivering[:] = [os.getpid()]
+    atexit.unregister(_at_exit)
+    atexit.register(_at_exit)
+    process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+    if process is not None and util is not None and process.parent_process() is not None:
+        util.Finalize(None, _at_exit, exitpriority=100)
+
+
+def _at_exit() -> None:
+    for publisher in list(_publishers):
+        publisher.close()
+
+
+def log() -> logging.Logger:
+    """Where we say what is wrong.  Nothing is configured; that is the program's own affair."""
+    import logging
+
+    return logging.getLogger("headway")

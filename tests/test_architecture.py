@@ -1,0 +1,130 @@
+"""The rooms and arrows of ARCHITECTURE.md: who may import what, and what happens on import (nothing)."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "headway"
+FILES = {
+    file.relative_to(SOURCE).as_posix(): ast.parse(file.read_text()) for file in sorted(SOURCE.rglob("*.py"))
+}
+EVERYTHING = {"core", "threads", "stores", "worker", "live", "client", "__init__"}
+
+# A room is a folder, or a file of its own; it may import itself and the rooms that stand here.
+ARROWS = {
+    "core": set(),
+    "threads": set(),
+    "stores": {"core", "threads"},
+    "worker": {"core", "threads", "stores"},
+    "live": {"core", "threads", "stores"},
+    "board": {"core"},
+    "terminal": {"core", "board"},
+    "client": {"core", "threads", "stores", "worker", "live"},
+    "following": {"core", "board", "terminal", "live", "client"},
+    "__init__": {"core", "stores", "worker", "client"},
+    "demo": EVERYTHING,
+    "cli": EVERYTHING | {"board", "terminal", "following", "demo"},
+    "__main__": {"cli"},
+    "testing": EVERYTHING,
+}
+# What is not of the standard library has one home, and so has a driver that is.
+HOMES = {
+    "msgspec": {"core", "stores", "worker", "client.py", "testing"},
+    "sqlite3": {"stores/sqlite.py"},
+    "platformdirs": {"client.py"},
+    "click": {"cli.py"},
+    "rich": {"terminal.py"},
+    "pytest": {"testing"},
+}
+IMPURE = {
+    "asyncio", "io", "logging", "multiprocessing", "os", "pathlib", "random", "secrets", "select",
+    "signal", "socket",
+    "sqlite3", "subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid", "weakref",
+}  # fmt: skip
+CONNECTS = {"asyncio", "concurrent.futures", "logging", "multiprocessing", "socket", "sqlite3", "threading"}
+VAGUE = {"utils", "util", "helpers", "common", "base", "misc", "contrib", "shared", "tools"}
+OTHERS_WORDS = {"task", "progressbar", "backend", "percentage", "eta", "subtask", "phase", "step_name", "tag"}
+
+each_file = pytest.mark.parametrize("name", FILES)
+
+
+def room_of(name):
+    return name.split("/")[0].removesuffix(".py")
+
+
+def imports(name):
+    """The modules that a file imports, also inside functions."""
+    for node in ast.walk(FILES[name]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            inside = [f"headway.{alias.name}" for alias in node.names]
+            yield from inside if node.module == "headway" else ["." * node.level + (node.module or "")]
+
+
+@each_file
+def test_a_room_imports_only_what_its_arrows_reach(name):
+    parts = [module.split(".") for module in imports(name)]
+    assert [] not in parts, "relative imports hide arrows"
+    reached = {
+        part[1] if len(part) > 1 and part[1] in ARROWS else "__init__"
+        for part in parts
+        if part[0] == "headway"
+    }
+    assert room_of(name) in ARROWS, "a new room: give it its arrows here and in ARCHITECTURE.md"
+    assert reached <= ARROWS[room_of(name)] | {room_of(name)}
+
+
+@each_file
+def test_what_is_not_of_the_standard_library_has_one_home(name):
+    for package in {module.split(".")[0] for module in imports(name)}:
+        if package in HOMES or package not in sys.stdlib_module_names | {"headway"}:
+            assert {name, room_of(name)} & HOMES.get(package, {f"{package}.py"} & {name.split("/")[-1]}), (
+                package
+            )
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if room_of(name) == "core"])
+def test_the_core_is_pure(name):
+    assert not {module.split(".")[0] for module in imports(name)} & IMPURE
+    nodes = list(ast.walk(FILES[name]))
+    assert not {node.attr for node in nodes if isinstance(node, ast.Attribute)} & {"now", "utcnow", "today"}
+    assert not {node.id for node in nodes if isinstance(node, ast.Name)} & {"open", "print", "input"}
+
+
+def test_the_arrows_lead_one_way():
+    def reached(room):
+        return set().union(*({near} | reached(near) for near in ARROWS[room]))
+
+    assert not [room for room in ARROWS if room in reached(room)]
+    assert not [room for room in ARROWS if "testing" in reached(room)]
+
+
+@each_file
+def test_names_say_something_in_our_words(name):
+    assert not VAGUE & set(name.removesuffix(".py").split("/"))
+    for node in FILES[name].body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not node.name.startswith("_"):
+            assert not OTHERS_WORDS & set(node.name.lower().split("_")), node.name
+
+
+@each_file
+def test_importing_a_module_does_nothing(name):
+    """At its top stand definitions: no thread, no connection, no warning, no file."""
+    calls = [
+        node for node in FILES[name].body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+    ]
+    assert [ast.unparse(node) for node in calls] == []
+
+
+def test_importing_headway_loads_nothing_that_connects_or_runs():
+    code = "import json, sys, msgspec; old = set(sys.modules); from headway import job, track; "
+    command = [sys.executable, "-c", code + "print(json.dumps([*set(sys.modules) - old]))"]
+    done = subprocess.run(command, capture_output=True, check=True, env={"PYTHONPATH": str(SOURCE.parent)})
+    loaded = set(json.loads(done.stdout))
+    assert not loaded & CONNECTS
+    assert not {module.split(".")[0] for module in loaded} & (HOMES.keys() - {"msgspec"})

@@ -1,0 +1,46 @@
+import sys
+
+import pytest
+
+import headway
+from headway.client import Headway
+from headway.stores import open_store
+from headway.testing import FaultyStore
+
+
+@pytest.fixture
+def url(tmp_path):
+    """A database of its own."""
+    return f"sqlite:///{tmp_path / 'jobs.db'}"
+
+
+@pytest.fixture
+def hw(url):
+    made = headway.connect(url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def faulty():
+    """A store in memory that fails on command."""
+    return FaultyStore(open_store("memory://"))
+
+
+@pytest.fixture
+def shaky(faulty):
+    """All verbs over that store."""
+    made = Headway(faulty)
+    yield made
+    faulty.failing = faulty.hanging = False
+    faulty.delay = 0
+    made.close()
+
+
+@pytest.fixture
+def hasty():
+    """Threads take turns every 10 µs."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)

@@ -1,0 +1,193 @@
+"""In an event loop: nothing of ours blocks it, and the current job follows the tasks."""
+
+# ruff: noqa: ASYNC110, PERF401, PT012 - a store in another thread is asked again and again; loops raise
+
+import asyncio
+import time
+
+import pytest
+from tests.worker.processes import eventually, run
+
+import headway
+from headway.core.errors import AlreadyRunning
+
+pytestmark = pytest.mark.asyncio
+
+
+async def numbers(until):
+    for number in range(until):
+        yield number
+        await asyncio.sleep(0)
+
+
+class Pulse:
+    """The longest time for which the event loop did nothing else."""
+
+    async def __aenter__(self):
+        self.longest, self._task = 0.0, asyncio.create_task(self._beat())
+        await asyncio.sleep(0.01)
+        return self
+
+    async def __aexit__(self, *error):
+        await asyncio.sleep(0.01)
+        self._task.cancel()
+
+    async def _beat(self):
+        before = time.monotonic()
+        while True:
+            await asyncio.sleep(0.001)
+            now = time.monotonic()
+            self.longest, before = max(self.longest, now - before), now
+
+
+async def test_a_block_ends_when_its_end_has_arrived(hw):
+    async with hw.job("Import", total=3) as job:
+        job.advance(3)
+    assert (await hw.aget(job.id)).status == "completed"
+
+
+async def test_an_asynchronous_loop_is_a_job(hw):
+    assert [number async for number in hw.track(numbers(5), "Rows", id="one", total=5)] == list(range(5))
+    end = eventually(lambda: (found := hw.get("one")).ended and found)
+    assert (end.status, end.count, end.percent) == ("completed", 5, 100)
+
+
+async def test_an_asynchronous_loop_that_is_left_has_stopped(hw):
+    async for number in hw.track(numbers(5), "Rows", id="one"):
+        if number == 3:
+            break
+    assert eventually(lambda: hw.get("one").status == "stopped")
+    assert hw.get("one").count == 3
+
+
+async def test_an_asynchronous_loop_hears_a_request_to_stop(hw):
+    with pytest.raises(headway.Cancelled):
+        async for number in hw.track(numbers(10**9), "Rows", id="one"):
+            if number == 1:
+                await hw.acancel("one")
+    assert eventually(lambda: hw.get("one").status == "cancelled")
+
+
+async def test_an_asynchronous_loop_over_a_cancelled_reservation_never_runs(hw):
+    await hw.areserve("Rows", id="one")
+    assert await hw.acancel("one")
+    ran = []
+    with pytest.raises(headway.Cancelled):
+        async for number in hw.track(numbers(5), "Rows", id="one"):
+            ran.append(number)
+    assert ran == []
+    assert hw.get("one").status == "cancelled"
+
+
+async def test_an_exclusive_asynchronous_loop_refuses_while_another_lives(hw):
+    async with hw.job("Import", id="one"):
+        pass
+    other = hw.job("Import", id="one").start()
+    eventually(lambda: other.attempt)
+    ran = []
+
+    async def outside():
+        async for number in hw.track(numbers(5), "Rows", id="one", exclusive=True):
+            ran.append(number)
+
+    with pytest.raises(AlreadyRunning):
+        await outside()
+    assert ran == []
+    other.complete()
+
+
+async def test_a_task_that_is_cancelled_has_stopped(hw):
+    async def work():
+        async with hw.job("Import", id="one"):
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(work())
+    while not await hw.aget("one"):
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await hw.aget("one")).status == "stopped"
+
+
+async def test_a_task_that_is_cancelled_while_its_job_opens_has_stopped(faulty, shaky):
+    faulty.delay = 0.3
+
+    async def work():
+        async with shaky.job("Import", id="one"):
+            raise AssertionError
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    faulty.delay = 0
+    while not (found := await shaky.aget("one")) or not found.ended:
+        await asyncio.sleep(0.01)
+    assert found.status == "stopped"
+
+
+async def test_the_current_job_follows_the_tasks(hw):
+    async def work(name):
+        async with hw.job(name) as job:
+            for _ in range(5):
+                await asyncio.sleep(0)
+                assert hw.current() is job
+            await asyncio.gather(*(child(job) for _ in range(2)))
+
+    async def child(parent):
+        assert hw.current() is parent
+        async with hw.job("child") as job:
+            await asyncio.sleep(0)
+            assert hw.current() is job
+            assert job._parent is parent
+
+    await asyncio.gather(*(work(f"job {number}") for number in range(5)))
+    assert not hw.current().started
+
+
+@pytest.mark.parametrize("fault", ["hanging", "failing", "slow"])
+async def test_the_event_loop_is_never_blocked_whatever_the_store_does(faulty, shaky, fault):
+    faulty.patience = 60
+    if fault == "slow":
+        faulty.delay = 0.4
+    else:
+        setattr(faulty, fault, True)
+    async with Pulse() as pulse:
+        began = time.monotonic()
+        async with shaky.job("Import") as job:
+            for _ in range(1000):
+                job.advance()
+            with shaky.job("inner") as inner:
+                inner.message("hello")
+            for _ in shaky.track(range(10), "sync"):
+                pass
+            async for _ in shaky.track(numbers(10), "async"):
+                pass
+        job.complete()
+        shaky.job("started").start().fail("x")
+        assert time.monotonic() - began < 4.6
+    assert pulse.longest < 0.1
+    faulty.hanging = faulty.failing = False
+    faulty.delay = 0
+    while not (found := await shaky.aget(job.id)) or not found.ended:
+        await asyncio.sleep(0.01)
+    assert found.status == "completed"
+
+
+async def test_what_ends_with_the_event_loop_is_delivered_at_exit(hw, url):
+    code, _, errors = run("""
+    import asyncio
+    async def numbers():
+        for number in range(5):
+            yield number
+    async def main():
+        async for _ in hw.track(numbers(), "Rows", id="track"):
+            pass
+        with hw.job("Import", id="job"):
+            pass
+    asyncio.run(main())
+    """, url)  # fmt: skip
+    assert (code, errors) == (0, "")
+    assert [hw.get(id).status for id in ("track", "job")] == ["completed"] * 2
