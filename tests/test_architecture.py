@@ -35,6 +35,8 @@ ARROWS = {
 HOMES = {
     "msgspec": {"core", "stores", "worker", "client.py", "testing"},
     "sqlite3": {"stores/sqlite.py"},
+    "redis": {"stores/redis.py"},
+    "psycopg": {"stores/postgres.py"},
     "platformdirs": {"client.py"},
     "click": {"cli.py"},
     "rich": {"terminal.py"},

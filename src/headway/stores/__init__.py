@@ -10,12 +10,33 @@ from headway.core.errors import InvalidValue, UnknownStore
 if TYPE_CHECKING:
     from headway.stores.contract import Store
 
+_REDIS = "headway.stores.redis:RedisStore"
 SCHEMES = {
+    "file": "headway.stores.files:FileStore",
     "memory": "headway.stores.memory:MemoryStore",
     "null": "headway.stores.null:NullStore",
+    "postgres": "headway.stores.postgres:PostgresStore",
+    "postgresql": "headway.stores.postgres:PostgresStore",
     "sqlite": "headway.stores.sqlite:SQLiteStore",
+} | {
+    f"{engine}{tls}{deployment}": _REDIS
+    for engine in ("redis", "valkey")
+    for tls in ("", "s")
+    for deployment in ("", "+cluster", "+sentinel")
 }
-FORMS = ("sqlite:///path/to/file.db", "memory://", "memory://name", "null://")
+FORMS = (
+    "sqlite:///path/to/file.db",
+    "file:///path/to/folder",
+    "redis://host:6379/0",
+    "rediss://…",
+    "redis+cluster://…",
+    "redis+sentinel://…",
+    "valkey…://…",
+    "postgresql://host/database",
+    "memory://",
+    "memory://name",
+    "null://",
+)
 ENTRY_POINTS = "headway.stores"
 
 
