@@ -27,7 +27,7 @@ from headway.core.errors import (
     StoreUnavailable,
     UnknownStore,
 )
-from headway.core.snapshot import ENDED
+from headway.core.snapshot import ENDED, UNENDED
 from headway.following import FATES, STALLED, WORST_LAST, Following, fate, follow
 from headway.stores.contract import LARGEST_PAGE
 
@@ -43,7 +43,6 @@ PATIENCE = 60.0
 USAGE, NO_STORE = 2, 4
 INTERRUPTED, CLOSED, TERMINATED = 130, 141, 143
 """As shells have it: 128 + SIGINT, SIGPIPE, SIGTERM."""
-UNENDED = ("pending", "running", "retrying", "stalled")
 EXAMPLE = """{said}  To see one, type
 
   {program} demo

@@ -22,7 +22,7 @@ from headway.core import fraction
 Number = int | float
 
 LIVE = frozenset({"pending", "running", "retrying"})
-UNENDED = LIVE | {"stalled"}
+UNENDED = ("pending", "running", "retrying", "stalled")
 ENDED = frozenset({"completed", "failed", "cancelled", "stopped"})
 PHASE = {"pending": 0, "running": 1, "retrying": 2} | dict.fromkeys(ENDED, 3)
 
