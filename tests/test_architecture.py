@@ -27,7 +27,8 @@ ARROWS = {
     "following": {"core", "board", "terminal", "live", "client"},
     "__init__": {"core", "stores", "worker", "client"},
     "demo": EVERYTHING,
-    "cli": EVERYTHING | {"board", "terminal", "following", "demo"},
+    "doctor": {"core", "stores"},
+    "cli": EVERYTHING | {"board", "terminal", "following", "demo", "doctor"},
     "__main__": {"cli"},
     "testing": EVERYTHING,
 }

@@ -369,9 +369,32 @@ def test_version_and_help(store):
     assert [line.split()[0] for line in helped.split("Commands:\n")[1].splitlines()] == [
         "cancel",
         "demo",
+        "doctor",
         "list",
+        "migrate",
         "watch",
     ]
+
+
+def test_doctor_finds_a_good_store_well_and_leaves_nothing_in_it(hw):
+    done = run("doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    levels = [line.split()[0] for line in done.stdout.splitlines()[1:]]
+    assert set(levels) == {"ok"}
+    assert "SQLite" in done.stdout
+    assert len(hw.find()) == 0
+
+
+def test_doctor_says_what_is_wrong_and_exits_with_4(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("doctor", f"sqlite:///{tmp_path / 'file' / 'jobs.db'}")
+    assert done.returncode == 4
+    assert done.stdout.splitlines()[1].startswith("error ")
+
+
+def test_migrate_says_whether_there_was_something_to_make(store):
+    done = run("migrate", store)
+    assert (done.returncode, done.stdout) == (0, "there was nothing to make\n")
 
 
 @pytest.mark.parametrize("arguments", ["list", "list --json", "watch --all", "watch --all --json"])

@@ -28,7 +28,9 @@ from headway.core.errors import (
     UnknownStore,
 )
 from headway.core.snapshot import ENDED, UNENDED
+from headway.doctor import examine
 from headway.following import FATES, STALLED, WORST_LAST, Following, fate, follow
+from headway.stores.connections import without_secrets
 from headway.stores.contract import LARGEST_PAGE
 
 if TYPE_CHECKING:
@@ -321,6 +323,39 @@ def conclude(job: Snapshot | None, worker: Worker) -> None:
     say(f"the worker process {worker.exited} without an end of its job")
     if worker.complaint:
         say(f"it said: {worker.complaint}")
+
+
+@command.command()
+@click.argument("url", required=False)
+def doctor(url: str | None) -> None:
+    """Look whether a store is well, and say what to change.
+
+    URL is the store's; by default HEADWAY_STORE, else your file.  Exits with 0 when all is well, 1 when
+    records may get lost or changes come late, 4 when the store cannot be used.
+    """
+    hw = headway.connect(url)
+    click.echo(words.harmless(without_secrets(hw.store.url)))
+    levels = set()
+    for finding in examine(hw.store):
+        levels.add(finding.level)
+        click.echo(words.harmless(f"{finding.level:7}  {finding.what}"))
+        if finding.advice:
+            click.echo(words.harmless(f"{'':7}  -> {finding.advice}"))
+    hw.close()
+    sys.exit(NO_STORE if "error" in levels else FATES["failed"] if "warning" in levels else 0)
+
+
+@command.command()
+@click.argument("url", required=False)
+def migrate(url: str | None) -> None:
+    """Make what a store needs before its first use, as its owner.
+
+    Only PostgreSQL needs it, and only where the program itself may not create tables.
+    """
+    hw = headway.connect(url)
+    made = hw.store.migrate()
+    hw.close()
+    click.echo("made what was missing" if made else "there was nothing to make")
 
 
 def show_how_to_start(said: str, *, as_json: bool = False) -> None:

@@ -145,6 +145,7 @@ def test_a_child_closes_its_copies_and_the_parents_go_on(lines):
             "redis+sentinel://me@host/main?sentinel_password=***",
         ),
         ("redis://[half", "redis://…"),
+        ("sqlite:////var/lib/app/jobs.db", "sqlite:////var/lib/app/jobs.db"),
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url, shown):

@@ -200,8 +200,8 @@ def without_secrets(url: str) -> str:
         f"{quote(name)}={'***' if 'password' in name.lower() else quote(value, safe='/:,@')}"
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
     ]
-    shown = f"{user}{':***' if colon else ''}{at}{hosts}"
-    return urlunsplit((parts.scheme, shown, parts.path, "&".join(query), ""))
+    shown = f"{parts.scheme}://{user}{':***' if colon else ''}{at}{hosts}{parts.path}"
+    return "?".join((shown, "&".join(query))) if query else shown
 
 
 def split_options(url: str, names: Collection[str]) -> tuple[str, dict[str, str]]:

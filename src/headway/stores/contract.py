@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct, field
 
@@ -94,6 +94,20 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     total: float
     done: tuple[int, ...] = field(default=())
     width: float | None = None
+
+
+class Finding(Struct, frozen=True):
+    """One thing that a store says of its own health.
+
+    Attributes:
+        level: ``ok``; ``warning``: records may get lost, or changes come late; ``error``: it does not work.
+        what: What was found, a short sentence.
+        advice: What to change, where something should be.
+    """
+
+    level: Literal["ok", "warning", "error"]
+    what: str
+    advice: str = ""
 
 
 class Subscription(ABC):
@@ -209,6 +223,21 @@ class Store(ABC):
     @abstractmethod
     def learn(self, kind: str, profile: Profile | None) -> None:
         """Keep what a completed run left; None forgets the kind.  The last 1,000 kinds used are kept."""
+
+    def diagnose(self) -> list[Finding]:
+        """What whoever runs it should know: engine, version, and what endangers records or delays changes.
+
+        Raises:
+            StoreUnavailable: It cannot be asked.
+        """
+        return []
+
+    def migrate(self) -> bool:
+        """Make what must be there before the first use; whether there was something to make.
+
+        For stores whose users may not make it themselves.
+        """
+        return False
 
     @abstractmethod
     def close(self) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from headway import threads
 from headway.core.transitions import add_up, sweep
-from headway.stores.contract import Profile, Subscription
+from headway.stores.contract import Finding, Profile, Subscription
 from headway.stores.transactional import Kept, Transaction, TransactionalStore, wall_clock
 
 if TYPE_CHECKING:
@@ -71,6 +71,12 @@ class MemoryStore(TransactionalStore):
                 profiles[kind] = [*known, profile][-RUNS:]
             while len(profiles) > KINDS:
                 del profiles[next(iter(profiles))]
+
+    def diagnose(self) -> list[Finding]:
+        """See `Store.diagnose`."""
+        return [
+            Finding("ok", "in the memory of this process: no other sees it, and it goes with the process")
+        ]
 
     def close(self) -> None:
         """See `Store.close`; what was recorded stays."""

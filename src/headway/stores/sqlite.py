@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
@@ -49,7 +50,7 @@ from headway.core.errors import InvalidValue, StoreUnavailable
 from headway.core.snapshot import ENDED, PHASE, Head, Part, Totals
 from headway.core.transitions import micros, moment
 from headway.core.wire import decode_cursor, encode_cursor
-from headway.stores.contract import PAGE, Page, Profile, Subscription
+from headway.stores.contract import PAGE, Finding, Page, Profile, Subscription
 from headway.stores.transactional import Kept, Transaction, TransactionalStore, wall_clock
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ RUNS = 8
 KINDS = 1_000
 GONE = 10_000
 """For how many changes it is remembered which jobs were dropped."""
+ROOM = 100 * 1024 * 1024
+"""Bytes that should be left on its disk."""
 WAL = 4 * 1024 * 1024
 """To how many bytes a WAL is cut back after it has grown."""
 
@@ -187,6 +190,24 @@ class SQLiteStore(TransactionalStore):
             connection.execute("INSERT INTO profile VALUES (?, ?, ?)", (kind, at, data))
             connection.execute(_KEEP_RUNS, (kind, kind, RUNS))
             connection.execute(_KEEP_KINDS, (KINDS,))
+
+    def diagnose(self) -> list[Finding]:
+        """See `Store.diagnose`."""
+        with self._reader.use() as connection:
+            (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+            (jobs,) = connection.execute("SELECT count(*) FROM job").fetchone()
+        found = [
+            Finding("ok", f"SQLite {sqlite3.sqlite_version}, {jobs:,} jobs, for the processes of one machine")
+        ]
+        if mode != "wal":
+            advice = "move it to a local disk; for shared folders there is file:///folder"
+            found.append(
+                Finding("warning", f"its journal is {mode!r}, not a WAL: readers and writers wait", advice)
+            )
+        free = shutil.disk_usage(self.path.parent).free
+        if free < ROOM:
+            found.append(Finding("warning", f"its disk has {free // 2**20:,} MiB left", "make room"))
+        return found
 
     def close(self) -> None:
         """See `Store.close`."""

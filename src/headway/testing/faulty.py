@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from headway import threads
 from headway.core.errors import StoreUnavailable
-from headway.stores.contract import PAGE, Answer, Page, Profile, Store, Subscription
+from headway.stores.contract import PAGE, Answer, Finding, Page, Profile, Store, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -102,6 +102,14 @@ class FaultyStore(Store):
     def learn(self, kind: str, profile: Profile | None) -> None:
         """See `Store.learn`."""
         return self._call("learn", lambda: self.store.learn(kind, profile))
+
+    def diagnose(self) -> list[Finding]:
+        """See `Store.diagnose`."""
+        return self._call("diagnose", self.store.diagnose)
+
+    def migrate(self) -> bool:
+        """See `Store.migrate`."""
+        return self._call("migrate", self.store.migrate)
 
     def close(self) -> None:
         """See `Store.close`; never fails."""
