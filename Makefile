@@ -5,14 +5,18 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 
-.PHONY: help demo setup test lint types docs bench picture clean
+.PHONY: help demo setup servers test test-nightly lint types docs bench picture clean
 help:  ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s  %s\n", $$1, $$2 }' Makefile
 demo: $(VENV)/.demo  ## see a job's progress in this terminal
 	@$(BIN)/headway demo
 setup: $(VENV)/.dev  ## make the environment to develop in
-test: lint types  ## all that a change must pass: style, types, tests, the built wheel
+servers: setup  ## install the servers that tests need, by the system's package manager where it may
+	@$(BIN)/python tools/servers.py
+test: lint types servers  ## all that a change must pass: style, types, tests, the built wheel
 	$(BIN)/pytest
+test-nightly: servers  ## the faults that take too long for every run
+	$(BIN)/pytest -m nightly
 lint: setup  ## style and format
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

@@ -102,7 +102,7 @@ def test_a_page_runs(page, tmp_path):
 def is_setting_up(command):
     """Whether it makes or installs: then it is not run, but what it names must be there."""
     if made := re.match(r"make\b(.*)", command):
-        targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+        targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
         assert {word for word in made[1].split() if "=" not in word} <= targets, command
     elif re.match(r"(python3? -m |uv )?(pip install|add)\b", command):
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

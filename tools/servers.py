@@ -1,0 +1,56 @@
+"""Install what tests need and no Python package brings: Redis 7, PgBouncer and libfaketime.
+
+The system's package manager does it where it may.  Elsewhere one line says what to install; without these the
+tests that need them are skipped, and with CI=true they fail.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+INSTALL = {
+    "apt-get": ["apt-get", "install", "--yes", "--no-install-recommends"],
+    "dnf": ["dnf", "install", "--assumeyes"],
+    "apk": ["apk", "add"],
+    "brew": ["brew", "install"],
+}
+PACKAGES = {"redis-server": "redis", "pgbouncer": "pgbouncer", "libfaketime": "libfaketime"}
+ON_DEBIAN = {"redis-server": "redis-server"}
+FAKETIME = ("usr/lib*/**/libfaketime.so.1", "opt/homebrew/lib/**/libfaketime*.dylib")
+# Debian starts a server as soon as it is installed, unless the machine is told to be at rest.
+AT_REST = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+
+
+def is_there(name: str) -> bool:
+    """Whether a program, or the library, is installed."""
+    if name == "libfaketime":
+        return any(True for pattern in FAKETIME for _ in Path("/").glob(pattern))
+    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin") is not None
+
+
+def run(*command: str) -> bool:
+    """Run a command that says something only when it fails; whether it succeeded."""
+    done = subprocess.run(command, env=os.environ | AT_REST, stdout=subprocess.DEVNULL, check=False)
+    return done.returncode == 0
+
+
+def main() -> None:
+    """Install what is missing, or say how."""
+    missing = [name for name in PACKAGES if not is_there(name)]
+    if not missing:
+        return
+    manager = next((name for name in INSTALL if shutil.which(name)), "apt-get")
+    packages = [ON_DEBIAN.get(name, name) if manager == "apt-get" else PACKAGES[name] for name in missing]
+    command = [*INSTALL[manager], *packages]
+    if manager == "brew" or (hasattr(os, "geteuid") and os.geteuid() == 0):
+        if manager == "apt-get":
+            run("apt-get", "update")
+        if run(*command):
+            return
+    said = f"Some tests are skipped for want of {', '.join(missing)}; to run them: sudo {' '.join(command)}"
+    print(said, file=sys.stderr)
+
+
+main()
