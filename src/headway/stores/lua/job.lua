@@ -1,0 +1,241 @@
+-- All that concerns one record.  KEYS: the job, its parts.  ARGV: prefix, deployment, id, verb, what is asked.
+-- The answer: outcome, now, head, whether details are lacking, whether it rang, its place (in a Cluster: to be
+-- given by another call), the record before, the facts now.
+
+local JOB, PARTS = KEYS[1], KEYS[2]
+local ID, VERB, ASKED = ARGV[3], ARGV[4], cmsgpack.unpack(ARGV[5])
+local NOW = clock()
+
+local MOST = 10000               -- parts of one job
+local MARGIN = 3600 * 1000       -- milliseconds for which a record that nobody swept stays
+local AGAIN = 60 * 1000000       -- microseconds after which a job's place is given again
+local LOOK = 300 * 1000000       -- microseconds after which the sweep of a Cluster looks after a live job
+local RECORD = {'head', 'facts', 'totals', 'details', 'fresh', 'meta', 'told'}
+
+local found = redis.call('HMGET', JOB, 'head', 'totals', 'placed')
+local before = found[1] and cmsgpack.unpack(found[1])
+local head = before or nil
+local totals = found[2] and cmsgpack.unpack(found[2])
+local placed = tonumber(found[3] or 0)
+local rang = false
+
+local function reads(head)
+    return PHASE[head.status] and head.status or (ended(head) and 'stopped') or 'running'
+end
+
+local function due(head)
+    if ended(head) then return head.expires_at end
+    if head.cancel and phase(head) == 1 and head.cancellable then return head.seen_at + micros(head.lease) end
+    return CLUSTERED and math.min(head.expires_at, NOW + LOOK) or head.expires_at
+end
+
+local function place(head)
+    return {
+        created_at = head.created_at, status = reads(head), scope = head.scope, parent = head.parent,
+        version = head.version, due = due(head),
+    }
+end
+
+local function moved()
+    if not before or NOW > placed + AGAIN then return true end
+    for _, name in ipairs({'created_at', 'status', 'scope', 'parent', 'cancel', 'cancellable', 'ended_at'}) do
+        if before[name] ~= head[name] then return true end
+    end
+    return false
+end
+
+local function ring(scope)
+    if CLUSTERED then
+        redis.call('SPUBLISH', JOB, ID)
+        return
+    end
+    redis.call('PUBLISH', JOB, ID)
+    if scope then redis.call('PUBLISH', PREFIX .. ':scope:' .. scope, ID) end
+    redis.call('PUBLISH', PREFIX .. ':all', ID)
+end
+
+-- Keep the head and what goes with it; its place, where a Cluster must be told of it.
+local function save(placing)
+    local until_then = string.format('%.0f', math.ceil(head.expires_at / 1000) + MARGIN)
+    redis.call('HSET', JOB, 'head', cmsgpack.pack(head))
+    if placing then redis.call('HSET', JOB, 'placed', string.format('%.0f', NOW)) end
+    redis.call('PEXPIREAT', JOB, until_then)
+    if totals then redis.call('PEXPIREAT', PARTS, until_then) end
+    if not placing then return false end
+    if CLUSTERED then return cmsgpack.pack(place(head)) end
+    put(ID, place(head))
+    return false
+end
+
+local function drop()
+    redis.call('DEL', JOB, PARTS)
+    ring(head.scope)
+    if not CLUSTERED then put(ID, nil) end
+end
+
+local function drop_parts()
+    totals = nil
+    redis.call('DEL', PARTS)
+    redis.call('HDEL', JOB, 'totals')
+end
+
+-- Messages and meta stay with a new attempt, its own meta counts; error and result go when it has begun.
+local function details_of_next_attempt(record)
+    if redis.call('HEXISTS', JOB, 'details') == 0 then
+        if record.details then redis.call('HSET', JOB, 'details', record.details) end
+        return
+    end
+    if record.meta then redis.call('HSET', JOB, 'meta', record.meta) end
+    if phase(head) > 0 then redis.call('HSET', JOB, 'fresh', 1) end
+end
+
+local function keep_details(record, restarts)
+    if restarts then
+        details_of_next_attempt(record)
+    elseif record.details then
+        redis.call('HSET', JOB, 'details', record.details)
+        redis.call('HDEL', JOB, 'fresh', 'meta')
+    end
+end
+
+-- Keep what was decided, but for the head, which is saved at the end.
+local function apply(decision, record, told)
+    rang = rang or decision.rings or false
+    if not decision.head or decision.outcome == 'same' then return end
+    head = decision.head
+    if record then
+        redis.call('HSET', JOB, 'facts', record.facts)
+        keep_details(record, decision.restarts)
+    end
+    if told then redis.call('HSET', JOB, 'told', told) end
+    if decision.restarts or decision.outcome == 'rebuilt' then drop_parts() end
+    if decision.restarts and phase(head) > 0 then redis.call('HDEL', JOB, 'told') end
+end
+
+local function nothing()
+    return {parts = 0, counts = {}, weight = 0, done = 0, children = 0, ended = 0, failed = 0}
+end
+
+local function tally(part, sign)
+    totals.parts = totals.parts + sign
+    if part.weight then
+        totals.children = totals.children + sign
+        totals.weight = totals.weight + sign * part.weight
+        totals.done = totals.done + sign * part.weight * part.share
+        totals.ended = totals.ended + (ENDED[part.status] and sign or 0)
+        totals.failed = totals.failed + (part.status == 'failed' and sign or 0)
+        return
+    end
+    local stage = part.stage and ':' .. part.stage or ''
+    local count = (totals.counts[stage] or 0) + sign * part.count
+    totals.counts[stage] = (sign > 0 or count ~= 0) and count or nil
+end
+
+-- A part that only got on adds what it gained, so that no rounding can take anything back.
+local function add(known, part)
+    if not known then return tally(part, 1) end
+    if known.weight == part.weight and known.stage == part.stage and known.status == part.status then
+        if part.weight then
+            totals.done = totals.done + part.weight * (part.share - known.share)
+        else
+            local stage = part.stage and ':' .. part.stage or ''
+            totals.counts[stage] = totals.counts[stage] + (part.count - known.count)
+        end
+        return
+    end
+    tally(known, -1)
+    tally(part, 1)
+end
+
+-- What the parts add up to; counted anew where the server has evicted some key.
+local function count_parts()
+    totals = totals or nothing()
+    if totals.parts == redis.call('HLEN', PARTS) then return end
+    totals = nothing()
+    for _, packed in ipairs(redis.call('HVALS', PARTS)) do tally(cmsgpack.unpack(packed), 1) end
+end
+
+-- The last decision, or the last that counts as news.
+local function take_parts(parts)
+    local said
+    if head then count_parts() end
+    for _, part in ipairs(parts) do
+        local packed = redis.call('HGET', PARTS, part.key)
+        local known = packed and cmsgpack.unpack(packed)
+        local merged, news = merge_part(known, part)
+        local decision = part_of(head, part, news, NOW)
+        if decision.head and not known and totals.parts >= MOST then decision = {outcome = 'full'} end
+        if not (said and said.rings) then said = decision end
+        if decision.head then
+            apply(decision)
+            if news then
+                merged.job, merged.key = nil, nil
+                add(known, merged)
+                redis.call('HSET', PARTS, part.key, cmsgpack.pack(merged))
+            end
+        end
+    end
+    if totals then redis.call('HSET', JOB, 'totals', cmsgpack.pack(totals)) end
+    return said.outcome
+end
+
+local function write()
+    local outcome
+    for _, record in ipairs(ASKED.records) do
+        local decision = report(head, record.head, NOW)
+        apply(decision, record)
+        outcome = decision.outcome
+    end
+    local said = ASKED.parts[1] and take_parts(ASKED.parts)
+    return outcome or said or (head and 'heard' or 'missing')
+end
+
+local function decide(decision, record, told)
+    apply(decision, record, told)
+    return decision.outcome
+end
+
+local function swept()
+    local decision = sweep(head, NOW)
+    if decision.outcome ~= 'dropped' then return decide(decision) end
+    drop()
+    return 'dropped'
+end
+
+local function forgotten()
+    if not (ended(head) or stalled(head, NOW)) then return 'held' end
+    drop()
+    return 'dropped'
+end
+
+local VERBS = {
+    write = write,
+    open = function() return decide(open_job(head, ASKED.head, ASKED.over, ASKED.exclusive, NOW), ASKED) end,
+    ['end'] = function() return decide(end_job(head, ASKED.attempt, ASKED.status, NOW), nil, ASKED.told) end,
+    request_cancel = function() return decide(request_cancel(head, NOW)) end,
+    sweep = function() return head and swept() or 'missing' end,
+    forget = function() return head and forgotten() or 'missing' end,
+    read = function() return 'read' end,
+}
+
+local record = false
+if VERB == 'open' or VERB == 'read' then
+    record = redis.call('HMGET', JOB, unpack(RECORD, 1, ASKED.brief and 3 or #RECORD))
+end
+local now = string.format('%.0f', NOW)
+local outcome = VERBS[VERB]()
+if VERB == 'read' then return {outcome, now, record} end
+if outcome == 'dropped' or not head then
+    if not CLUSTERED and VERB == 'sweep' then put(ID, nil) end
+    return {outcome, now, false, 0, outcome == 'dropped' and 1 or 0, false, record, false, head and head.scope or false}
+end
+local placing = false
+if head ~= before then
+    placing = save(moved())
+elseif VERB == 'sweep' then
+    if CLUSTERED then placing = cmsgpack.pack(place(head)) else put(ID, place(head)) end
+end
+if rang then ring(head.scope) end
+local lacking = redis.call('HEXISTS', JOB, 'details') == 0 and 1 or 0
+local facts = VERB == 'open' and redis.call('HGET', JOB, 'facts')
+return {outcome, now, cmsgpack.pack(head), lacking, rang and 1 or 0, placing, record, facts, head.scope or false}

@@ -1,0 +1,605 @@
+"""``redis://host`` and its kin: many machines, by a server that most have already.
+
+The rules are scripts on the server (``lua/*.lua``), so that deciding and writing is one step, and a batch of
+reports one round trip.
+
+Facts behind what may look odd here:
+
+1. All keys of a job carry its id in braces, so that a Cluster keeps them on one server.  Where jobs are found
+   is in one slot of its own; see ``index.lua`` for what that means in a Cluster.
+2. Heads travel as MessagePack: the server's JSON cuts numbers after 14 digits, and times in microseconds have
+   16.  Its MessagePack knows text, but no bytes.
+3. A published change may be lost with its connection.  So whatever a subscription watches counts as changed
+   when it has connected again, and a server that does not answer a ping counts as gone.
+"""
+
+from __future__ import annotations
+
+import selectors
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from msgspec.structs import asdict, replace
+
+from headway import threads
+from headway.core import arguments, wire
+from headway.core.errors import InvalidValue, StoreUnavailable
+from headway.core.snapshot import ENDED, UNENDED, Details, Head, Snapshot, Totals, as_read
+from headway.core.transitions import micros, moment
+from headway.stores.contract import (
+    LARGEST_PAGE,
+    PAGE,
+    Answer,
+    Finding,
+    Page,
+    Polling,
+    Profile,
+    Store,
+    Subscription,
+)
+from headway.stores.redis_servers import Call, Line, Refused, Script, Servers, Unheard
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from headway.core.snapshot import Error, Part
+    from headway.core.transitions import Over
+
+BATCH = 500
+"""How many jobs are asked for in one round trip."""
+WITHIN = 10
+"""Seconds after which a Cluster is asked whether a job that was to be opened is found."""
+SLICE = 0.1
+"""Seconds after which a subscription that waits looks whether it was closed."""
+PING = 5.0
+"""Seconds of silence after which a server is asked whether it is still there."""
+ANSWERED = 2.0
+"""Seconds within which it must answer."""
+HEARD = 10_000
+"""How many ids of watched scopes a subscription remembers, to look after them when it was cut off."""
+
+_JOB = Script("index", "rules", "job")
+_FIND = Script("index", "find")
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder().decode
+_decode_profile = msgspec.json.Decoder(Profile).decode
+_TIMES = ("created_at", "started_at", "ended_at", "seen_at", "expires_at")
+_DURATIONS = ("lease", "retention")
+
+
+class RedisStore(Store):
+    """Records on a Redis or Valkey server, behind Sentinels, or in a Cluster."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._servers = Servers(url)
+        self._prefix = self._servers.prefix
+        self._warned = False
+
+    def open(self, record: Snapshot, over: Over = "anything", *, exclusive: bool = False) -> Answer:
+        """See `Store.open`."""
+        if over == "anything" and not record.run:
+            raise InvalidValue("run", record.run, "whoever claims a job brings the token of its run")
+        if self._servers.clustered:
+            self._find("expect", {"id": record.id, "within": WITHIN})
+        asked = _told(record) | {"over": over, "exclusive": exclusive}
+        (said,) = self._ask([(record.id, "open", asked)])
+        answer = replace(said.answer, snapshot=said.before)
+        if not answer.accepted or said.packed is None:
+            return answer
+        return replace(answer, opened=wire.decode_record(_head(said.packed), said.facts or b"{}"))
+
+    def write(
+        self, records: Sequence[Snapshot], parts: Sequence[Part] = (), listening: Collection[str] = ()
+    ) -> dict[str, Answer]:
+        """See `Store.write`."""
+        asked: dict[str, dict[str, list[Any]]] = {}
+        for record in records:
+            _of(asked, record.id)["records"].append(_told(record))
+        for part in parts:
+            _of(asked, part.job)["parts"].append(asdict(part))
+        for id in listening:
+            _of(asked, id)
+        known = {id: what for id, what in asked.items() if _can_be_kept(id)}
+        said = self._ask([(id, "write", what) for id, what in known.items()])
+        answers = dict.fromkeys(asked, Answer("missing"))
+        return answers | {id: one.answer for id, one in zip(known, said, strict=True)}
+
+    def end(self, id: str, attempt: int, status: str, error: Error | None = None) -> Answer:
+        """See `Store.end`."""
+        if status not in ENDED and status != "retrying":
+            raise InvalidValue("status", status, f"an end is one of {', '.join(sorted(ENDED))}")
+        told = None if error is None else wire.encode_error(error).decode()
+        return self._decide(id, "end", {"attempt": attempt, "status": status, "told": told})
+
+    def request_cancel(self, id: str) -> Answer:
+        """See `Store.request_cancel`."""
+        return self._decide(id, "request_cancel")
+
+    def read(self, ids: Collection[str], *, details: bool = False) -> dict[str, Snapshot]:
+        """See `Store.read`."""
+        known = [id for id in dict.fromkeys(ids) if _can_be_kept(id)]
+        found = {}
+        for some in _batches(known):
+            calls = [self._job(id, "read", {"brief": not details}) for id in some]
+            for id, said in zip(some, self._servers.run(calls), strict=True):
+                record = _snapshot(said[2], said[1], details=details)
+                if record is not None:
+                    found[id] = record
+        return found
+
+    def find(
+        self,
+        *,
+        scope: str | None = None,
+        parent: str | None = None,
+        status: Collection[str] = (),
+        limit: int = PAGE,
+        cursor: str | None = None,
+    ) -> Page:
+        """See `Store.find`."""
+        limit = arguments.page(limit)
+        wanted: dict[str, Any] = {"scope": arguments.scope(scope), "parent": parent}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        jobs: list[Snapshot] = []
+        for job in self._newest(given, status, cursor, limit + 1):
+            if all(getattr(job, name) == value for name, value in given.items()):
+                jobs.append(job)
+            if len(jobs) > limit:
+                return Page(tuple(jobs[:limit]), _cursor(jobs[limit - 1]))
+        return Page(tuple(jobs))
+
+    def listen(self) -> Subscription:
+        """See `Store.listen`; polls where the server lets nobody subscribe, and says so once."""
+        watch = _Watch(self, self._servers)
+        try:
+            watch.add([f"{self._prefix}-listens"])
+            watch.remove([f"{self._prefix}-listens"])
+        except Refused as error:
+            watch.close()
+            self._warn_of_polling(error)
+            return Polling(self)
+        return watch
+
+    def forget(self, id: str) -> bool:
+        """See `Store.forget`."""
+        return _can_be_kept(id) and self._ask([(id, "forget", {})])[0].answer.outcome == "dropped"
+
+    def sweep(self, limit: int = 100) -> int:
+        """See `Store.sweep`."""
+        ids = [id.decode() for id in self._find("overdue", {"limit": limit})]
+        swept = self._look_after(ids)
+        return sum(one.answer.outcome == "dropped" for one in swept)
+
+    def history(self, kind: str) -> list[Profile]:
+        """See `Store.history`."""
+        return [_decode_profile(profile) for profile in self._find("history", {"kind": kind})]
+
+    def learn(self, kind: str, profile: Profile | None) -> None:
+        """See `Store.learn`."""
+        told = None if profile is None else msgspec.json.encode(profile).decode()
+        self._find("learn", {"kind": kind, "profile": told})
+
+    def diagnose(self) -> list[Finding]:
+        """See `Store.diagnose`."""
+        found = [one for name, facts in self._servers.facts().items() for one in _findings(name, facts)]
+        watch = _Watch(self, self._servers)
+        try:
+            watch.add(["headway-doctor"])
+        except Refused as error:
+            advice = f"Let its user subscribe: &{self._prefix}:*"
+            found.append(
+                Finding("warning", f"it lets nobody subscribe, so changes come late: {error}", advice)
+            )
+        finally:
+            watch.close()
+        return found
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._servers.close()
+
+    def channel_of(self, *, id: str | None = None, scope: str | None = None) -> str:
+        """Where changes of a job, of a scope's jobs, or of all jobs are rung."""
+        if id is not None:
+            return self._key(id)
+        return f"{self._prefix}:all" if scope is None else f"{self._prefix}:scope:{scope}"
+
+    def _key(self, id: str) -> str:
+        return f"{self._prefix}:job:{{{id}}}"
+
+    def _job(self, id: str, verb: str, asked: dict[str, Any]) -> Call:
+        keys = (self._key(id), f"{self._prefix}:parts:{{{id}}}")
+        return Call(_JOB, keys, (self._prefix, self._servers.deployment, id, verb, _pack(asked)))
+
+    def _finding(self, verb: str, asked: dict[str, Any], key: str | None = None) -> Call:
+        keys = (key or f"{self._prefix}:{{find}}:due",)
+        return Call(_FIND, keys, (self._prefix, self._servers.deployment, verb, _pack(asked)))
+
+    def _find(self, verb: str, asked: dict[str, Any]) -> Any:
+        return self._servers.run([self._finding(verb, asked)])[0]
+
+    def _ask(self, asked: Sequence[tuple[str, str, dict[str, Any]]]) -> list[_Said]:
+        """Ask for one verb of each of some jobs."""
+        if not asked:
+            return []
+        answers = self._servers.run([self._job(*one) for one in asked])
+        said = [_Said(id, *answer) for (id, *_), answer in zip(asked, answers, strict=True)]
+        if self._servers.clustered:
+            self._tell_others(said)
+        return said
+
+    def _tell_others(self, said: Iterable[_Said]) -> None:
+        """In a Cluster: what a job's change means for keys and channels on other servers."""
+        calls = []
+        for one in said:
+            if one.place or one.answer.outcome in {"dropped", "missing"}:
+                place = _unpack(one.place) if one.place else None
+                calls.append(self._finding("put", {"id": one.id, "place": place}))
+            if one.rang:
+                scope = None if one.scope is None else one.scope.decode()
+                channels = {self.channel_of(), self.channel_of(scope=scope)}
+                calls += [self._finding("ring", {"id": one.id}, channel) for channel in channels]
+        if calls:
+            with suppress(StoreUnavailable):  # the record is safe; what is missing here is made up for
+                self._servers.run(calls)
+
+    def _decide(self, id: str, verb: str, asked: dict[str, Any] | None = None) -> Answer:
+        return self._ask([(id, verb, asked or {})])[0].answer if _can_be_kept(id) else Answer("missing")
+
+    def _newest(
+        self, given: dict[str, str], status: Collection[str], cursor: str | None, limit: int
+    ) -> Iterator[Snapshot]:
+        """Jobs that are found by a parent, a scope or a status, newest first."""
+        family = next((name for name in ("parent", "scope") if name in given), "all")
+        sets = dict.fromkeys("running" if name == "stalled" else name for name in status) or {"": None}
+        asked = {"family": family, "value": given.get(family, ""), "status": list(sets), "limit": limit}
+        if cursor:
+            moment_of_last, last = wire.decode_cursor(cursor)
+            asked |= {"created_at": micros(moment_of_last), "id": last}
+        while True:
+            rows = self._find("page", asked)
+            ids = [id.decode() for id in rows[::2]]
+            found = self.read(ids)
+            stray = []
+            for id, created_at in zip(ids, map(int, rows[1::2]), strict=True):
+                job = found.get(id)
+                if (
+                    job is None
+                    or job.created_at != moment(created_at)
+                    or not _lies_in(job, family, given, sets)
+                ):
+                    stray.append(id)
+                elif not status or job.status in status:
+                    yield job
+            self._look_after(stray)
+            if len(ids) < limit:
+                return
+            asked |= {"created_at": int(rows[-1]), "id": ids[-1]}
+
+    def _look_after(self, ids: Sequence[str]) -> list[_Said]:
+        """Drop what is past its time, end what was asked to and died, and correct where it is found."""
+        return [one for some in _batches(ids) for one in self._ask([(id, "sweep", {}) for id in some])]
+
+    def _warn_of_polling(self, error: BaseException) -> None:
+        if not self._warned:
+            self._warned = True
+            import logging  # rarely needed
+
+            logging.getLogger("headway").warning(
+                "%s lets nobody subscribe (%s); who watches looks again every 0.1 s",
+                self._servers.shown,
+                error,
+            )
+
+
+class _Said(NamedTuple):
+    """What a script answered about one job.
+
+    Attributes:
+        record: The record before, as it was kept.
+        facts: The facts now, where a job was opened.
+    """
+
+    id: str
+    outcome: bytes
+    at: bytes
+    packed: bytes | None
+    lacks_details: int
+    rang: int
+    place: bytes | None
+    record: Sequence[bytes | None] | None
+    facts: bytes | None
+    scope: bytes | None
+
+    @property
+    def answer(self) -> Answer:
+        """For whoever reported."""
+        outcome = self.outcome.decode()
+        if self.packed is None:
+            return Answer(outcome)
+        head = _head(self.packed)
+        known = (head.version, head.attempt, head.run, head.status, head.cancel)
+        return Answer(outcome, *known, whole=bool(self.lacks_details))
+
+    @property
+    def before(self) -> Snapshot | None:
+        """The record as it was, details included."""
+        return None if self.record is None else _snapshot(self.record, self.at, details=True)
+
+
+class _Watch(Subscription):
+    """Hears what servers publish; see facts 3 here and in `headway.stores.redis_servers`."""
+
+    def __init__(self, store: RedisStore, servers: Servers) -> None:
+        self._store = store
+        self._servers = servers
+        self._client: Any = None
+        self._lines: dict[str, Line] = {}
+        self._ids: set[str] = set()
+        self._scopes: set[str | None] = set()
+        self._rung: set[str] = set()
+        self._heard: dict[str, None] = {}
+        self._cut_off = False
+        self._closed = False
+        self._busy = threads.lock()
+
+    def add(self, ids: Collection[str] = (), scopes: Collection[str | None] = ()) -> None:
+        """See `Subscription.add`."""
+        ids = {id for id in ids if _can_be_kept(id)} - self._ids
+        scopes = set(scopes) - self._scopes
+        self._ids |= ids
+        self._scopes |= scopes
+        if self._cut_off:
+            return
+        try:
+            self._subscribe([*self._channels(ids, scopes)])
+        except Refused:
+            self._hang_up()
+            raise
+        except Unheard:
+            self._hang_up()
+
+    def remove(self, ids: Collection[str] = (), scopes: Collection[str | None] = ()) -> None:
+        """See `Subscription.remove`."""
+        gone = [*self._channels(self._ids & set(ids), self._scopes & set(scopes))]
+        self._ids.difference_update(ids)
+        self._scopes.difference_update(scopes)
+        try:
+            for name, channels in self._by_server(gone).items():
+                if name in self._lines:
+                    self._lines[name].unsubscribe(channels)
+        except Unheard:
+            self._hang_up()
+
+    def wait(self, timeout: float) -> set[str]:
+        """See `Subscription.wait`."""
+        deadline = time.monotonic() + timeout
+        with self._busy:
+            try:
+                while not self._closed:
+                    changed = self._look(min(SLICE, max(0.0, deadline - time.monotonic())))
+                    if changed or time.monotonic() >= deadline:
+                        return changed
+            except Unheard as error:
+                self._hang_up()
+                raise self._servers.unavailable(error) from error
+            self._let_go()
+        return set()
+
+    def close(self) -> None:
+        """See `Subscription.close`."""
+        self._closed = True
+        if self._busy.acquire(blocking=False):
+            try:
+                self._let_go()
+            finally:
+                self._busy.release()
+
+    def _look(self, timeout: float) -> set[str]:
+        if self._cut_off:
+            return self._connect_again()
+        self._ask_the_silent()
+        if not self._rung:
+            self._wait_for_a_ring(timeout)
+        for line in self._lines.values():
+            self._rung.update(line.rung())
+        rung, self._rung = self._rung, set()
+        self._remember(rung)
+        return rung
+
+    def _wait_for_a_ring(self, timeout: float) -> None:
+        if not self._lines:
+            time.sleep(timeout)
+            return
+        with selectors.DefaultSelector() as selector:
+            for line in self._lines.values():
+                selector.register(line, selectors.EVENT_READ)
+            selector.select(timeout)
+
+    def _ask_the_silent(self) -> None:
+        now = time.monotonic()
+        for line in self._lines.values():
+            if line.asked_at is not None and now - line.asked_at > ANSWERED:
+                raise TimeoutError("the server no longer answers whoever watches")
+            if line.asked_at is None and now - line.heard_at > PING:
+                line.ping()
+
+    def _connect_again(self) -> set[str]:
+        """Everything that is watched may have changed meanwhile."""
+        self._subscribe([*self._channels(self._ids, self._scopes)])
+        self._cut_off = False
+        changed = self._ids | self._heard.keys()
+        for scope in self._scopes:
+            changed |= {job.id for job in self._of_scope(scope)}
+        self._remember(changed)
+        return changed
+
+    def _of_scope(self, scope: str | None) -> Iterator[Snapshot]:
+        """All that live, and the newest of the others."""
+        yield from self._store.find(scope=scope, limit=LARGEST_PAGE)
+        cursor = None
+        while True:
+            page = self._store.find(scope=scope, status=UNENDED, limit=LARGEST_PAGE, cursor=cursor)
+            yield from page
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def _remember(self, ids: Collection[str]) -> None:
+        if self._scopes:
+            self._heard |= dict.fromkeys(ids)
+            for id in list(self._heard)[: max(0, len(self._heard) - HEARD)]:
+                del self._heard[id]
+
+    def _channels(self, ids: Collection[str], scopes: Collection[str | None]) -> Iterator[str]:
+        yield from (self._store.channel_of(id=id) for id in ids)
+        yield from (self._store.channel_of(scope=scope) for scope in scopes)
+
+    def _subscribe(self, channels: Sequence[str]) -> None:
+        sorted_out = self._by_server(channels)
+        for name, some in sorted_out.items():
+            if name not in self._lines:
+                _, pool = self._client.line_to(some[0])
+                self._lines[name] = Line(pool, sharded=self._servers.clustered)
+            self._lines[name].subscribe(some)
+        for name in sorted_out:
+            self._rung.update(self._lines[name].settle())
+
+    def _by_server(self, channels: Sequence[str]) -> dict[str, list[str]]:
+        if self._client is None and channels:
+            self._client = self._servers.connect()
+        sorted_out: dict[str, list[str]] = {}
+        for channel in channels:
+            sorted_out.setdefault(self._client.line_to(channel)[0], []).append(channel)
+        return sorted_out
+
+    def _hang_up(self) -> None:
+        self._cut_off = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        lines, self._lines = self._lines, {}
+        client, self._client = self._client, None
+        for one in (*lines.values(), client):
+            if one is not None:
+                with suppress(Exception):
+                    one.close()
+
+
+def _of(asked: dict[str, dict[str, list[Any]]], id: str) -> dict[str, list[Any]]:
+    return asked.setdefault(id, {"records": [], "parts": []})
+
+
+def _can_be_kept(id: str) -> bool:
+    """Whether it can be an id: what cannot is known to nobody, and must not reach into a key's name."""
+    return id != "" and id.isascii() and not set(id) & {"{", "}"}
+
+
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), BATCH):
+        yield ids[start : start + BATCH]
+
+
+def _told(record: Snapshot) -> dict[str, Any]:
+    """A record as its script takes it in."""
+    head = {name: value for name, value in asdict(record.head).items() if value is not None}
+    for name in _TIMES:
+        if name in head:
+            head[name] = micros(head[name])
+    details = record.details
+    return {
+        "head": head,
+        "facts": wire.encode_facts(record).decode(),
+        "details": None if details is None else wire.encode_details(details).decode(),
+        "meta": None
+        if details is None or details.meta is None
+        else wire.encode_details(Details(meta=details.meta)).decode(),
+    }
+
+
+def _head(packed: bytes) -> Head:
+    kept = _unpack(packed)
+    for name in _TIMES:
+        if name in kept:
+            kept[name] = moment(kept[name])
+    for name in _DURATIONS:
+        kept[name] = float(kept[name])
+    return Head(**{name: kept[name] for name in Head.__struct_fields__ if name in kept})
+
+
+def _cursor(last: Snapshot) -> str | None:
+    return None if last.created_at is None else wire.encode_cursor(last.created_at, last.id)
+
+
+def _snapshot(record: Sequence[bytes | None], at: bytes, *, details: bool) -> Snapshot | None:
+    """A record as it is kept, as it reads at this time of the server's; None where none is kept."""
+    head, facts, totals, *beside = record
+    if head is None:
+        return None
+    found = _details(*beside) if details else None
+    return as_read(wire.decode_record(_head(head), facts or b"{}", found), _totals(totals), moment(int(at)))
+
+
+def _details(details: bytes | None, fresh: bytes | None, meta: bytes | None, told: bytes | None) -> Details:
+    """Messages, error, result and meta: as last told, without what an earlier attempt left."""
+    found = wire.decode_details(details)
+    if fresh:
+        found = replace(found, error=None, result=None)
+    if meta:
+        found = replace(found, meta=wire.decode_details(meta).meta)
+    return replace(found, error=wire.decode_error(told)) if told else found
+
+
+def _totals(packed: bytes | None) -> Totals:
+    if packed is None:
+        return Totals()
+    kept = _unpack(packed)
+    counts = {name[1:] or None: count for name, count in (kept["counts"] or {}).items()}
+    return Totals(
+        counts, float(kept["weight"]), float(kept["done"]), kept["children"], kept["ended"], kept["failed"]
+    )
+
+
+def _lies_in(job: Snapshot, family: str, given: dict[str, str], sets: Collection[str]) -> bool:
+    """Whether a job belongs where it was found."""
+    if family in given and getattr(job, family) != given[family]:
+        return False
+    kept = "running" if job.status == "stalled" else job.status
+    return "" in sets or kept in sets
+
+
+def _findings(name: str, facts: dict[str, Any]) -> Iterator[Finding]:
+    """What a server says of itself."""
+    place = f" at {name}" if name else ""
+    engine = "Valkey" if facts.get("server_name") == "valkey" else "Redis"
+    version = facts.get("valkey_version") or facts.get("redis_version", "?")
+    role = facts.get("role", "")
+    yield Finding("ok", f"{engine} {version}{place}")
+    if not name and role == "slave":
+        yield Finding(
+            "error", "it is a replica, which takes no writes", "name the primary, or use redis+sentinel://"
+        )
+    if name and int(str(version).partition(".")[0]) < 7:
+        yield Finding("error", f"the Cluster's server{place} has no sharded notices", "use Redis 7 or Valkey")
+    policy = str(facts.get("maxmemory-policy") or facts.get("maxmemory_policy") or "")
+    if facts.get("maxmemory") and policy not in {"", "noeviction"}:
+        yield Finding(
+            "warning",
+            f"when its memory is full it drops records{place} (maxmemory-policy {policy})",
+            "set it to noeviction; until then workers write lost records again, but ended ones are gone",
+        )
+    if not facts.get("aof_enabled") and not facts.get("save", "unknown"):
+        yield Finding(
+            "warning",
+            f"it keeps nothing on disk{place}: a restart loses all records",
+            "set appendonly yes, or at least save 60 1",
+        )
+    elif not facts.get("aof_enabled"):
+        yield Finding(
+            "warning",
+            f"it saves a snapshot now and then{place}: a crash loses what came since",
+            "set appendonly yes to lose a second at most",
+        )

@@ -1,0 +1,436 @@
+"""The servers that a Redis or Valkey URL names: one, one that Sentinels watch over, or a Cluster.
+
+All that is asked of them is the run of a script: its keys tell a Cluster where, and one request carries many.
+
+Facts behind what may look odd here:
+
+1. redis-py's own patience is 57 s with a server that hangs, and 3 s with one that refuses (measured).  Here
+   a socket waits half a second, and nothing is tried twice: whoever reports tries again anyhow.
+2. One client of one connection is borrowed for one call.  So a thousand readers queue up in their own
+   process, and a client on which something went wrong is closed: the next asks Sentinels and Cluster anew.
+3. Subscriptions are made on connections of their own, not by redis-py's ``PubSub``: that connects again
+   without a word, and what was published meanwhile would be missed.
+4. RESP2: what is asked here needs no newer protocol, and redis-py 8 would ask for 3.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from hashlib import sha1
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from headway.core.errors import InvalidValue, MissingPackage, StoreUnavailable
+from headway.stores.connections import TIMEOUT, Connections, split_options, without_secrets
+
+try:
+    import redis
+    from redis import exceptions
+    from redis.backoff import NoBackoff
+    from redis.cluster import ClusterNode, RedisCluster
+    from redis.connection import ConnectionPool, parse_url
+    from redis.retry import Retry
+    from redis.sentinel import Sentinel
+except ImportError as error:
+    raise MissingPackage("redis", "redis") from error
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+COMMANDS = (
+    "+@connection +@scripting +@pubsub +cluster|slots +cluster|shards +command +time +info +del "
+    "+hdel +hexists +hget +hlen +hmget +hset +hvals +lrange +ltrim +pexpireat +rpush "
+    "+zadd +zrange +zrangebyscore +zrem +zrevrangebyscore"
+)
+"""What the scripts and the driver use of a server."""
+PREFIX = "headway"
+"""What all keys and channels begin with where the URL says nothing else."""
+SENTINEL_PORT = 26379
+PORT = 6379
+_OURS = ("prefix", "sentinel_username", "sentinel_password")
+_FORMS = {
+    "": "redis://user:password@host:6379/0",
+    "cluster": "redis+cluster://user:password@host1:6379,host2:6379",
+    "sentinel": "redis+sentinel://user:password@host1:26379,host2:26379/service/0",
+}
+
+
+class Script:
+    """A script in Lua, known to a server by its hash.
+
+    Args:
+        names: The files that it is made of, in order.
+    """
+
+    def __init__(self, *names: str) -> None:
+        folder = files("headway.stores") / "lua"
+        self.text = "\n".join((folder / f"{name}.lua").read_text(encoding="utf-8") for name in names)
+        self.hash = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Call(NamedTuple):
+    """One run of a script."""
+
+    script: Script
+    keys: tuple[str, ...]
+    words: tuple[str | bytes, ...]
+
+    @property
+    def command(self) -> tuple[Any, ...]:
+        """As the server wants it."""
+        return ("EVALSHA", self.script.hash, len(self.keys), *self.keys, *self.words)
+
+
+class Servers:
+    """What a URL names.
+
+    Attributes:
+        shown: The URL without secrets.
+        deployment: ``""``, ``"cluster"`` or ``"sentinel"``.
+        prefix: What all keys and channels begin with.
+
+    Raises:
+        InvalidValue: The URL says something that is not understood.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.shown = without_secrets(url)
+        rest, ours = split_options(url, _OURS)
+        scheme, _, place = rest.partition("://")
+        engine, _, self.deployment = scheme.partition("+")
+        self.prefix = ours.get("prefix", PREFIX)
+        if not self.prefix or set(self.prefix) & set("{} \n"):
+            raise InvalidValue(
+                "url", self.shown, "a prefix has at least one character, no space and no brace"
+            )
+        self._hosts, self._service, one = self._addresses(engine.replace("valkey", "redis"), place)
+        self._settings = self._read_settings(one)
+        self._sentinel_settings = {
+            name.removeprefix("sentinel_"): value for name, value in ours.items() if name != "prefix"
+        }
+        self._secrets = [
+            secret for secret in (self._settings.get("password"), ours.get("sentinel_password")) if secret
+        ]
+        self._connections = Connections(self.connect, self.shown)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether keys lie on several servers."""
+        return self.deployment == "cluster"
+
+    def run(self, calls: Sequence[Call]) -> list[Any]:
+        """What each script answers: one round trip, in a Cluster one for each server.
+
+        Raises:
+            StoreUnavailable: A server did not answer, or said no.
+        """
+        try:
+            with self._connections.borrow() as client:
+                return client.run(calls)
+        except (exceptions.RedisError, OSError) as error:
+            raise self.unavailable(error) from error
+
+    def connect(self) -> Client:
+        """A client of its own, not yet connected but where a Cluster's or Sentinels' map is needed."""
+        return Client(self._driver(), clustered=self.clustered)
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """What each server says of itself (``INFO``), by its address.
+
+        Raises:
+            StoreUnavailable: One did not answer, or said no.
+        """
+        try:
+            with self._connections.borrow() as client:
+                return client.facts()
+        except (exceptions.RedisError, OSError) as error:
+            raise self.unavailable(error) from error
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        self._connections.close()
+
+    def unavailable(self, error: BaseException) -> StoreUnavailable:
+        """What a reader is told of a driver's error."""
+        reason = " ".join(str(error).split()) or type(error).__name__
+        for secret in self._secrets:
+            reason = reason.replace(secret, "***")
+        return StoreUnavailable(
+            self.shown, reason.rstrip("."), self._advice(f"{type(error).__name__} {reason}")
+        )
+
+    def _advice(self, reason: str) -> str:
+        if "NOPERM" in reason or "NoPermission" in reason:
+            return f"Its user needs: {access_rule(self.prefix)}"
+        return next((advice for sign, advice in _ADVICE if sign.lower() in reason.lower()), "")
+
+    def _addresses(self, scheme: str, place: str) -> tuple[list[tuple[str, int]], str, str]:
+        """The hosts, the service that Sentinels watch over, and the URL as if there were one host."""
+        parts = urlsplit(f"{scheme}://{place}")
+        users, at, hosts = parts.netloc.rpartition("@")
+        port = SENTINEL_PORT if self.deployment == "sentinel" else PORT
+        addresses = [self._address(host, port) for host in (hosts or "localhost").split(",")]
+        path, service = parts.path, ""
+        if self.deployment == "sentinel":
+            service, _, database = path.strip("/").partition("/")
+            path = f"/{database}"
+        if (
+            (self.deployment == "" and len(addresses) > 1)
+            or (self.deployment == "sentinel" and not service)
+            or (self.deployment == "cluster" and path.strip("/") not in {"", "0"})
+        ):
+            raise self._wrong()
+        first = hosts.split(",")[0]
+        return (
+            addresses,
+            unquote(service),
+            urlunsplit(parts._replace(netloc=f"{users}{at}{first}", path=path)),
+        )
+
+    def _address(self, text: str, port: int) -> tuple[str, int]:
+        parts = urlsplit(f"//{text}")
+        try:
+            return parts.hostname or "localhost", parts.port or port
+        except ValueError as error:
+            raise self._wrong(str(error)) from error
+
+    def _wrong(self, reason: str = "") -> InvalidValue:
+        form = f"such a URL is {_FORMS.get(self.deployment, _FORMS[''])}, then options as ?prefix=headway"
+        return InvalidValue("url", self.shown, f"{reason}; {form}" if reason else form)
+
+    def _read_settings(self, url: str) -> dict[str, Any]:
+        settings: dict[str, Any] = {
+            "socket_timeout": TIMEOUT,
+            "socket_connect_timeout": TIMEOUT,
+            "retry": Retry(NoBackoff(), 0),
+            "protocol": 2,
+        }
+        try:
+            settings |= parse_url(url)
+            path = urlsplit(url).path.strip("/")
+            if path and not path.isdecimal():
+                raise self._wrong(f"the database is a number, not {path!r}")
+            ConnectionPool(**settings).make_connection()
+        except (ValueError, TypeError) as error:
+            if isinstance(error, InvalidValue):
+                raise
+            raise self._wrong(str(error)) from error
+        return settings
+
+    def _driver(self) -> Any:
+        settings = dict(self._settings)
+        if self.deployment == "":
+            return redis.Redis(connection_pool=ConnectionPool(max_connections=1, **settings))
+        encrypted = "connection_class" in settings
+        for name in ("host", "port", "connection_class"):
+            settings.pop(name, None)
+        settings |= {"ssl": True} if encrypted else {}
+        if self.clustered:
+            settings.pop("db", None)
+            settings |= _ONCE_MORE
+            nodes = [ClusterNode(*address) for address in self._hosts]
+            return RedisCluster(startup_nodes=nodes, **settings)
+        sentinels = {name: settings[name] for name in _WAITS} | self._sentinel_settings
+        watched = Sentinel(self._hosts, sentinel_kwargs=sentinels, **settings)
+        return watched.master_for(self._service, redis_class=redis.Redis)
+
+
+_ONCE_MORE: dict[str, Any] = (
+    {"cluster_error_retry_attempts": 1}
+    if int(redis.__version__.partition(".")[0]) < 6
+    else {"retry": Retry(NoBackoff(), 1)}
+)
+"""How a Cluster's client asks again when a slot has moved; redis-py 5 calls it otherwise."""
+_WAITS = ("socket_timeout", "socket_connect_timeout", "retry", "protocol")
+
+
+class Client:
+    """One caller's way to the servers."""
+
+    def __init__(self, driver: Any, *, clustered: bool) -> None:
+        self._driver = driver
+        self._clustered = clustered
+
+    def run(self, calls: Sequence[Call]) -> list[Any]:
+        """What each script answers; scripts that a server does not know are loaded, and run then.
+
+        Raises:
+            RedisError: Whatever the first of them met.
+        """
+        answers = self._sent(calls)
+        unknown = [at for at, answer in enumerate(answers) if isinstance(answer, exceptions.NoScriptError)]
+        if unknown:
+            for script in {calls[at].script for at in unknown}:
+                self._driver.script_load(script.text)
+            again = self._sent([calls[at] for at in unknown])
+            for at, answer in zip(unknown, again, strict=True):
+                answers[at] = answer
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """What each server says of itself, by its address; the configuration where it may be asked."""
+        said = {}
+        for name, driver in self._drivers():
+            info = driver.info()
+            with suppress(exceptions.ResponseError):  # it may not be asked
+                info |= driver.config_get("maxmemory-policy") | driver.config_get("save")
+            said[name] = info
+        return said
+
+    def line_to(self, channel: str) -> tuple[str, Any]:
+        """Which server rings a channel, and its connections."""
+        if not self._clustered:
+            return "", self._driver.connection_pool
+        node = self._driver.get_node_from_key(channel)
+        if node is None:
+            raise exceptions.ClusterDownError("CLUSTERDOWN no server answers for some of the keys")
+        return node.name, self._driver.get_redis_connection(node).connection_pool
+
+    def sockets(self) -> Collection[int]:
+        """The file descriptors of what is open."""
+        pools = [driver.connection_pool for _, driver in self._drivers(connected=True)]
+        connections = [
+            one for pool in pools for one in (*pool._available_connections, *pool._in_use_connections)
+        ]
+        return [one._sock.fileno() for one in connections if getattr(one, "_sock", None) is not None]
+
+    def close(self) -> None:
+        """Take leave of the servers."""
+        self._driver.close()
+        for _, driver in self._drivers(connected=True):
+            driver.connection_pool.disconnect()
+
+    def _drivers(self, *, connected: bool = False) -> Iterator[tuple[str, Any]]:
+        if not self._clustered:
+            yield "", self._driver
+            return
+        for node in list(self._driver.nodes_manager.nodes_cache.values()):
+            if node.redis_connection is not None:
+                yield node.name, node.redis_connection
+            elif not connected:
+                yield node.name, self._driver.get_redis_connection(node)
+
+    def _sent(self, calls: Sequence[Call]) -> list[Any]:
+        pipeline = self._driver.pipeline(**({} if self._clustered else {"transaction": False}))
+        for call in calls:
+            pipeline.execute_command(*call.command)
+        answers: list[Any] = pipeline.execute(raise_on_error=False)
+        return answers
+
+
+class Line:
+    """A connection on which one server rings channels.
+
+    Attributes:
+        heard_at: When it last said something, by the monotonic clock.
+        asked_at: Since when an answer to a ping is waited for.
+    """
+
+    def __init__(self, pool: Any, *, sharded: bool) -> None:
+        self._connection = pool.make_connection()
+        self._letter = "S" if sharded else ""
+        self._awaited = 0
+        self.asked_at: float | None = None
+        self._connection.connect()
+        self.heard_at = time.monotonic()
+
+    def fileno(self) -> int:
+        """For a selector."""
+        return int(self._connection._sock.fileno())
+
+    def subscribe(self, channels: Collection[str]) -> None:
+        """Have these rung, from when the server has said so."""
+        self._ask(f"{self._letter}SUBSCRIBE", channels)
+
+    def unsubscribe(self, channels: Collection[str]) -> None:
+        """Have these rung no more."""
+        self._ask(f"{self._letter}UNSUBSCRIBE", channels)
+
+    def ping(self) -> None:
+        """Ask whether the server is still there."""
+        self._connection.send_command("PING", check_health=False)
+        self.asked_at = time.monotonic()
+
+    def settle(self) -> Iterator[str]:
+        """Wait until all that was asked for is confirmed; what was rung meanwhile.
+
+        Raises:
+            RedisError: It was refused, or took too long.
+        """
+        deadline = time.monotonic() + TIMEOUT
+        while self._awaited > 0:
+            if not self._connection.can_read(timeout=max(0.0, deadline - time.monotonic())):
+                raise exceptions.TimeoutError("Timeout waiting for a subscription")
+            yield from self._heard()
+
+    def rung(self) -> Iterator[str]:
+        """What was rung since, without waiting.
+
+        Raises:
+            RedisError: The connection is gone, or the channel has moved to another server.
+        """
+        while self._connection.can_read(timeout=0):
+            yield from self._heard()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.disconnect()
+
+    def _ask(self, command: str, channels: Collection[str]) -> None:
+        for channel in channels:  # in a Cluster those of one command must share a slot
+            self._connection.send_command(command, channel, check_health=False)
+            self._awaited += 1
+
+    def _heard(self) -> Iterator[str]:
+        said = self._connection.read_response()
+        self.heard_at, self.asked_at = time.monotonic(), None
+        kind, *rest = said if isinstance(said, list) else (said,)
+        if kind in {b"message", b"smessage"}:
+            yield rest[1].decode(errors="replace")
+        elif kind in {b"subscribe", b"ssubscribe", b"unsubscribe", b"sunsubscribe"}:
+            self._awaited -= 1
+            if self._awaited < 0:
+                raise exceptions.ConnectionError("its channels have moved to another server")
+
+
+Unheard = (exceptions.RedisError, OSError)
+"""What a line or a client raises when it does not work."""
+Refused = (exceptions.NoPermissionError, exceptions.ResponseError)
+"""What a server raises that will say the same the next time."""
+
+
+def access_rule(prefix: str) -> str:
+    """What an access rule must grant to a user, in the words of ``ACL SETUSER``."""
+    return f"~{prefix}:* &{prefix}:* {COMMANDS}"
+
+
+_ADVICE = (
+    ("WRONGPASS", "Correct the user or the password in the URL"),
+    ("invalid username-password", "Correct the user or the password in the URL"),
+    ("NOAUTH", "Put the password into the URL: redis://:password@host"),
+    ("without any password configured", "Leave the password out of the URL: this server asks for none"),
+    ("Authentication required", "Put the password into the URL: redis://:password@host"),
+    ("DB index is out of range", "Name a database that the server has: redis://host:6379/0"),
+    ("WRONG_VERSION_NUMBER", "The port speaks no TLS: use redis://, or name the port that does"),
+    ("record layer failure", "The port speaks no TLS: use redis://, or name the port that does"),
+    ("CERTIFICATE_VERIFY_FAILED", "Name the authority that signed its certificate: ?ssl_ca_certs=/path"),
+    ("READONLY", "It is a replica: name the primary, or use redis+sentinel://"),
+    ("MASTERDOWN", "It is a replica that has lost its primary: name the primary, or use redis+sentinel://"),
+    ("No master found", "No Sentinel knows a primary of that name: correct the service in the URL"),
+    ("OOM command not allowed", "It is out of memory: raise its maxmemory, or free some"),
+    ("MISCONF", "It cannot write its file: look at its log"),
+    ("LOADING", "It has just started and reads its file"),
+    ("MOVED", "It is part of a Cluster: use redis+cluster://"),
+    ("CLUSTERDOWN", "Some of its slots have no server"),
+    ("cluster mode is not enabled", "It is no Cluster: use redis://"),
+    ("cluster support disabled", "It is no Cluster: use redis://"),
+    ("Connection closed by server", "If it speaks TLS, use rediss://"),
+    ("Connection refused", "Start the server, or correct host and port"),
+    ("unknown command", "headway needs scripts (EVALSHA), which this server or proxy does not have"),
+)
+"""What to do about what a server or the driver says."""
