@@ -45,6 +45,8 @@ COMMANDS = (
     "+zadd +zrange +zrangebyscore +zrem +zrevrangebyscore"
 )
 """What the scripts and the driver use of a server."""
+Unheard = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
+"""What a client or a line raises when it does not work."""
 PREFIX = "headway"
 """What all keys and channels begin with where the URL says nothing else."""
 SENTINEL_PORT = 26379
@@ -129,7 +131,7 @@ class Servers:
         try:
             with self._connections.borrow() as client:
                 return client.run(calls)
-        except (exceptions.RedisError, OSError) as error:
+        except Unheard as error:
             raise self.unavailable(error) from error
 
     def connect(self) -> Client:
@@ -145,7 +147,7 @@ class Servers:
         try:
             with self._connections.borrow() as client:
                 return client.facts()
-        except (exceptions.RedisError, OSError) as error:
+        except Unheard as error:
             raise self.unavailable(error) from error
 
     def close(self) -> None:
@@ -398,8 +400,6 @@ class Line:
                 raise exceptions.ConnectionError("its channels have moved to another server")
 
 
-Unheard = (exceptions.RedisError, OSError)
-"""What a line or a client raises when it does not work."""
 Refused = (exceptions.NoPermissionError, exceptions.ResponseError)
 """What a server raises that will say the same the next time."""
 
@@ -422,7 +422,7 @@ _ADVICE = (
     ("READONLY", "It is a replica: name the primary, or use redis+sentinel://"),
     ("MASTERDOWN", "It is a replica that has lost its primary: name the primary, or use redis+sentinel://"),
     ("No master found", "No Sentinel knows a primary of that name: correct the service in the URL"),
-    ("OOM command not allowed", "It is out of memory: raise its maxmemory, or free some"),
+    ("used memory > 'maxmemory'", "It is out of memory: raise its maxmemory, or free some"),
     ("MISCONF", "It cannot write its file: look at its log"),
     ("LOADING", "It has just started and reads its file"),
     ("MOVED", "It is part of a Cluster: use redis+cluster://"),
@@ -430,6 +430,7 @@ _ADVICE = (
     ("cluster mode is not enabled", "It is no Cluster: use redis://"),
     ("cluster support disabled", "It is no Cluster: use redis://"),
     ("Connection closed by server", "If it speaks TLS, use rediss://"),
+    ("Timeout connecting to server", "Correct host and port; a port without TLS is redis://"),
     ("Connection refused", "Start the server, or correct host and port"),
     ("unknown command", "headway needs scripts (EVALSHA), which this server or proxy does not have"),
 )
