@@ -36,12 +36,13 @@ ARROWS = {
 HOMES = {
     "msgspec": {"core", "stores", "worker", "client.py", "testing"},
     "sqlite3": {"stores/sqlite.py"},
-    "redis": {"stores/redis.py"},
+    "redis": {"stores/redis_servers.py"},
     "psycopg": {"stores/postgres.py"},
     "platformdirs": {"client.py"},
     "click": {"cli.py"},
     "rich": {"terminal.py"},
     "pytest": {"testing"},
+    "hypothesis": {"testing"},
 }
 IMPURE = {
     "asyncio", "io", "logging", "multiprocessing", "os", "pathlib", "random", "secrets", "select",

@@ -6,6 +6,7 @@ import pickle
 import sys
 import time
 from contextlib import closing, contextmanager
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -567,3 +568,8 @@ def test_a_head_of_a_newer_version_keeps_what_is_not_known_here(store):
     worker.claim()
     assert store.write([Snapshot(id="job", run="worker-1", step=1, status="dreaming")])["job"].accepted
     assert known(store).status == "running"
+
+
+def test_the_access_rule_of_the_docs_is_the_one_that_is_tested():
+    page = Path(__file__).parents[2] / "docs" / "stores" / "redis.md"
+    assert redis_servers.access_rule("headway") in page.read_text(encoding="utf-8")
