@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
-from headway.core.snapshot import Part, Snapshot
+from headway.core.snapshot import LEASE, Part, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -96,7 +96,7 @@ class Scene:
     @pytest.fixture
     def lease(self, clock: Clock | None) -> float:
         """A lease that can be waited for."""
-        return 30.0 if clock else 0.3
+        return LEASE if clock else 0.3
 
     @pytest.fixture
     def pass_time(self, clock: Clock | None) -> Callable[[float], object]:
@@ -114,9 +114,9 @@ class Scene:
         return (lambda: clock.advance(0.001)) if clock else (lambda: time.sleep(0.002))
 
     @pytest.fixture
-    def worker(self, store: Store, lease: float) -> Worker:
-        """A worker that has not begun yet."""
-        return Worker(store, lease=lease)
+    def worker(self, request: pytest.FixtureRequest, store: Store, lease: float) -> Worker:
+        """A worker that has not begun yet; its lease is short where the test lets time pass."""
+        return Worker(store, lease=lease if "pass_time" in request.fixturenames else LEASE)
 
     @pytest.fixture
     def empty(self, another: Store, stall: Callable[[], object]) -> Callable[[str], object]:
@@ -130,8 +130,19 @@ class Scene:
 
     @pytest.fixture
     def in_state(self, worker: Worker, stall: Callable[[], object]) -> Callable[[str], Worker]:
-        """Bring a job into a state of the life-cycle table, at its first attempt."""
-        return lambda state: bring(worker, state, stall)
+        """Bring a job into a state of the life-cycle table, at its first attempt.
+
+        Only what is to stall has a short lease, so that a busy machine does not stall the others.
+        """
+
+        def prepare(state: str) -> Worker:
+            if state != "stalled":
+                worker.facts["lease"] = LEASE
+            bring(worker, state, stall)
+            worker.facts["lease"] = LEASE
+            return worker
+
+        return prepare
 
 
 def bring(worker: Worker, state: str, stall: Callable[[], object]) -> Worker:

@@ -1,0 +1,460 @@
+"""What the folder store keeps of one job: a log of entries, and what others' parts say beside it.
+
+Facts behind what may look odd here:
+
+1. An entry is the whole record.  Entry n + 1 is made by whoever first gives a file that name, decided from
+   entry n: the name is the compare-and-swap, so there is no lock that a dead process could hold.
+2. A job's folder appears whole, with its first entry in it, by one rename.  The first entry's number is the
+   clock in microseconds, so that numbers of a folder that was removed do not come again.
+3. Old entries are removed, oldest first, never the newest.  A writer that slept may then find the number free
+   that it decided on long ago.  So whoever has made entry n + 1 looks whether n is still there; if not, the
+   newest entry tells by its lineage whether the own one is among its forebears, else it does not count.
+4. Dropping a job is an entry, too.  Its folder goes an hour later, when nobody can be about to write there.
+5. Parts would make all workers of a pool wait for each other's entries.  So each process keeps those that it
+   reports in files of its own, replaced by rename, at most so many parts in each.  Merged they are the
+   same in any order.
+6. A version must rise by each change as readers see it, though a part and an entry may be written at the same
+   time, neither knowing of the other.  Each file counts the changes made by it, and says by how much
+   versions are ahead of the sum of those counts.  The version is the sum plus the largest such lead: each
+   change raises the sum by one, and the lead never falls.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from functools import cached_property
+from hashlib import blake2b
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import astuple, replace
+
+from headway.core.snapshot import Head, Part
+from headway.core.transitions import merge_part, micros, moment
+from headway.stores.transactional import Kept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from headway.stores.folder import Folder, Found
+
+JOBS = "jobs"
+KEPT = 2
+"""How many entries stay beside the newest, for whoever is about to read them, and after a power cut."""
+LINEAGE = 16
+"""Of how many forebears an entry tells."""
+INLINE = 2_048
+"""Bytes of details that lie in the entry itself; more have a file of their own."""
+TOGETHER = 200
+"""How many parts lie in one file."""
+TRIES = 100
+
+
+NOTHING = Raw(b"null")
+
+
+class Lost(Exception):
+    """Somebody else was quicker: read again, and decide anew."""
+
+
+class Entry(Struct, frozen=True, omit_defaults=True):
+    """One entry of a job's log.
+
+    Attributes:
+        head, facts, error: What is kept of the job.
+        details: The same, where they are small; else ``details_in`` names their file.
+        changes: Changes of the job that are not counted by its parts.
+        lead: By how much the version is ahead of the sum of all changes.
+        begun: The number of the entry with which its attempt began; its parts lie under this number.
+        marked: The number of the entry under which its markers were made.
+        token: What tells it from all others; ``lineage``: the tokens of those before it, newest first.
+        dropped: When it was dropped, in microseconds since 1970; None while the job is known.
+    """
+
+    head: Head
+    facts: Raw = Raw(b"{}")
+    error: Raw = NOTHING
+    details: Raw = NOTHING
+    details_in: str | None = None
+    changes: int = 0
+    lead: int = 0
+    begun: int = 0
+    marked: int = 0
+    token: str = ""
+    lineage: tuple[str, ...] = ()
+    dropped: int | None = None
+
+
+class Shard(Struct, frozen=True, omit_defaults=True):
+    """Some of the parts that one process reports of an attempt.
+
+    Attributes:
+        parts: Each without its job and attempt.
+        changes, lead: As in `Entry`.
+        seen_at, expires_at: As the head has them since, in microseconds since 1970.
+    """
+
+    parts: tuple[tuple[Any, ...], ...] = ()
+    changes: int = 0
+    lead: int = 0
+    seen_at: int = 0
+    expires_at: int = 0
+
+
+_encoder = msgspec.json.Encoder()
+_entries = msgspec.json.Decoder(Entry)
+_shards = msgspec.json.Decoder(Shard)
+
+
+def key_of(id: str) -> str:
+    """The name that stands for an id, or a scope, in the folder: the same length and alphabet for any."""
+    return blake2b(id.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+
+
+class State:
+    """What is known of a job, as it was read.
+
+    Attributes:
+        folder: Where it lies.
+        number: That of the newest entry; 0 where there is none.
+        names: What lies in its folder.
+        entry: The newest that can be read; None where there is none.
+        shards: Its parts, by file.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        number: int = 0,
+        names: Iterable[str] = (),
+        entry: Entry | None = None,
+        details: bytes | None = None,
+        *,
+        shards: dict[str, Shard] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.number = number
+        self.names = names
+        self.entry = entry
+        self.shards = shards or {}
+        self._details = details
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a record."""
+        return self.entry is not None and self.entry.dropped is None
+
+    @cached_property
+    def changes(self) -> int:
+        """How often the job has changed."""
+        own = self.entry.changes if self.entry else 0
+        return own + sum(shard.changes for shard in self.shards.values())
+
+    @cached_property
+    def lead(self) -> int:
+        """By how much the version is ahead of that."""
+        own = self.entry.lead if self.entry else 0
+        return max([own, *(shard.lead for shard in self.shards.values())])
+
+    @cached_property
+    def head(self) -> Head | None:
+        """What to decide by, the word of its parts included."""
+        if self.entry is None or self.entry.dropped is not None:
+            return None
+        head = self.entry.head
+        if not self.shards:
+            return head
+        seen_at, expires_at = head.seen_at, head.expires_at
+        heard = max(shard.seen_at for shard in self.shards.values())
+        until = max(shard.expires_at for shard in self.shards.values())
+        if heard and not head.ended:
+            seen_at = max(filter(None, (seen_at, moment(heard))))
+        if until:
+            expires_at = max(filter(None, (expires_at, moment(until))))
+        return replace(head, version=self.changes + self.lead, seen_at=seen_at, expires_at=expires_at)
+
+    @cached_property
+    def kept(self) -> Kept | None:
+        """What is kept of it; None where nothing is known."""
+        if self.head is None or self.entry is None:
+            return None
+        return Kept(self.head, bytes(self.entry.facts), self._details, _bytes(self.entry.error))
+
+    @cached_property
+    def parts(self) -> dict[str, Part]:
+        """Its parts by key, as all who reported them say."""
+        merged: dict[str, Part] = {}
+        if self.entry is None:
+            return merged
+        job, attempt = self.entry.head.id, self.entry.head.attempt
+        for shard in self.shards.values():
+            for row in shard.parts:
+                part = Part(job, attempt, *row)
+                known = merged.get(part.key)
+                merged[part.key] = part if known is None else merge_part(known, part)
+        return merged
+
+
+class Written(NamedTuple):
+    """What is to be the next entry."""
+
+    number: int
+    entry: Entry
+    details: bytes | None
+
+
+class Log:
+    """The logs of all jobs in a folder."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._floors: dict[str, int] = {}
+
+    def place(self, key: str) -> Path:
+        """Where a job lies."""
+        return self._folder.root / JOBS / key[:2] / key[2:]
+
+    def load(self, key: str) -> State:
+        """What is known of a job.
+
+        Raises:
+            Lost: It is written faster than it can be read.
+        """
+        path = self.place(key)
+        for _ in range(TRIES):
+            state = self._look(path, self._floors.get(key, 0))
+            if state is not None:
+                self._floors.pop(key, None)
+                return state
+        raise Lost
+
+    def _look(self, path: Path, floor: int) -> State | None:
+        """The same; None where what was found has gone meanwhile."""
+        names = self._folder.names(path)
+        numbers = sorted((int(name) for name in names if name.isdigit()), reverse=True)
+        newest = numbers[0] if numbers else 0
+        if newest < floor and self._folder.look(path / _name(floor)):  # what lies there is told from memory
+            numbers.insert(0, newest := floor)
+        for number in numbers:
+            found = self._folder.read(path / _name(number), _entries.decode)
+            if found is None:
+                return None
+            if found.said is not None:
+                return self._whole(path, newest, names, found)
+        return State(path, newest, names)
+
+    def _whole(self, path: Path, number: int, names: list[str], found: Found[Entry]) -> State | None:
+        entry = found.said
+        if entry is None:
+            return None
+        details = _bytes(entry.details)
+        if entry.details_in:
+            told = self._folder.read(path / entry.details_in, bytes)
+            if told is None and self._folder.look(path / _name(number + 1)):
+                return None
+            details = told and told.said
+        return State(path, number, names, entry, details, shards=self._parts(path, entry, names))
+
+    def _parts(self, path: Path, entry: Entry, names: list[str]) -> dict[str, Shard]:
+        """Fact 5."""
+        place = _place_of_parts(entry)
+        if place not in names:
+            return {}
+        found = (
+            (name, self._folder.read(path / place / name, _shards.decode))
+            for name in self._folder.names(path / place)
+        )
+        return {name: shard.said for name, shard in found if shard is not None and shard.said is not None}
+
+    def glance(self, key: str) -> tuple[int, int]:
+        """What changes whenever the job does."""
+        state = self.load(key)
+        return state.number, state.changes
+
+    def id_of(self, key: str) -> str | None:
+        """Whose log it is, or was a moment ago."""
+        entry = self.load(key).entry
+        return None if entry is None else entry.head.id
+
+    def some(self, count: int) -> list[str]:
+        """The keys of some jobs, by chance."""
+        jobs = self._folder.root / JOBS
+        firsts = self._folder.names(jobs)
+        if not firsts:
+            return []
+        first = random.choice(firsts)  # noqa: S311 - no secret
+        rest = self._folder.names(jobs / first)
+        return [first + one for one in random.sample(rest, min(count, len(rest)))]
+
+    def next_number(self, state: State, now: int) -> int:
+        """The number of the entry that comes after what was read; ``now`` in microseconds, see fact 2."""
+        if state.number:
+            return state.number + 1
+        return 1 if state.names else now
+
+    def append(self, key: str, state: State, written: Written, *, durable: bool) -> bool:
+        """Make an entry; whether it is the one that comes after what was read."""
+        path, number, entry = state.folder, written.number, written.entry
+        if written.details is not None:
+            entry = self._with_details(path, entry, written.details)
+        data = _encoder.encode(entry)
+        made = (
+            self._appear(path, number, data, durable=durable)
+            if not (state.number or state.names)
+            else (self._link(path, number, data, durable=durable) and self._counts(key, state, number, entry))
+        )
+        if made:
+            self._prune(state, number, entry)
+        else:
+            self._floors[key] = number
+            if entry.details_in and (state.entry is None or entry.details_in != state.entry.details_in):
+                self._folder.remove(path / entry.details_in)
+        return made
+
+    def _appear(self, path: Path, number: int, data: bytes, *, durable: bool) -> bool:
+        return self._folder.appear(path, _name(number), data, durable=durable)
+
+    def _link(self, path: Path, number: int, data: bytes, *, durable: bool) -> bool:
+        draft = self._folder.draft(data, durable=durable)
+        try:
+            return self._folder.link(draft, path / _name(number), data, durable=durable)
+        except FileNotFoundError:  # its folder is gone
+            return False
+        finally:
+            self._folder.discard(draft)
+
+    def _counts(self, key: str, state: State, number: int, entry: Entry) -> bool:
+        """Whether the entry that was made is one of the log, see fact 3."""
+        if state.number and self._folder.look(state.folder / _name(state.number)):
+            return True
+        newest = self.load(key)
+        if newest.entry is not None and entry.token in {newest.entry.token, *newest.entry.lineage}:
+            return True
+        self._folder.remove(state.folder / _name(number))
+        return False
+
+    def _with_details(self, path: Path, entry: Entry, details: bytes) -> Entry:
+        if len(details) <= INLINE or not path.is_dir():
+            return replace(entry, details=Raw(details), details_in=None)
+        name = f"details-{entry.token}"
+        return (
+            replace(entry, details=NOTHING, details_in=name)
+            if self._folder.put(path / name, details)
+            else entry
+        )
+
+    def _prune(self, state: State, number: int, entry: Entry) -> None:
+        """Remove what nobody needs after this entry; oldest first, see fact 3."""
+        path = state.folder
+        for old in sorted(int(name) for name in state.names if name.isdigit()):
+            if old < number - KEPT:
+                self._folder.remove(path / _name(old))
+        for name in state.names:
+            if name.startswith("details-") and name != entry.details_in:
+                self._prune_details(path, name, state)
+            elif name.startswith("parts-") and (name != _place_of_parts(entry) or entry.dropped is not None):
+                self._folder.destroy(path / name)
+
+    def _prune_details(self, path: Path, name: str, state: State) -> None:
+        """Those of the entry before stay for whoever reads it; others were left by the dead."""
+        if state.entry is None or name != state.entry.details_in or state.entry.dropped is not None:
+            self._folder.remove(path / name)
+
+    def put_parts(self, state: State, parts: Iterable[Part], head: Head, *, news: bool, leads: bool) -> int:
+        """Keep parts in files of this process; how many changes that counts as.
+
+        Args:
+            state: What was read.
+            parts: Those that are new, merged with what was known.
+            head: What was decided.
+            news: Whether they are a change; else only a sign of life.
+            leads: Whether they are the whole change, so that they bring the version.
+
+        Raises:
+            Lost: The job's folder is gone.
+        """
+        if state.entry is None:
+            raise Lost
+        shares = self._shares(state, parts)
+        after = state.changes + len(shares) * news
+        lead = head.version - after if news and leads else state.lead
+        place = state.folder / _place_of_parts(state.entry)
+        for name, rows in shares.items():
+            old = state.shards.get(name, Shard())
+            shard = Shard(
+                tuple(rows.values()),
+                old.changes + news,
+                lead,
+                micros(head.seen_at) if head.seen_at else 0,
+                micros(head.expires_at) if head.expires_at else 0,
+            )
+            self._put_shard(place / name, _encoder.encode(shard))
+        return len(shares) * news
+
+    def _put_shard(self, path: Path, data: bytes) -> None:
+        if self._folder.put(path, data):
+            return
+        try:
+            os.mkdir(path.parent)  # noqa: PTH102 - its own parent must not be made
+        except FileExistsError:
+            pass
+        except FileNotFoundError as error:
+            raise Lost from error
+        if not self._folder.put(path, data):
+            raise Lost
+
+    def _shares(self, state: State, parts: Iterable[Part]) -> dict[str, dict[str, tuple[Any, ...]]]:
+        """The files of this process that change, and what will be in them, by key."""
+        prefix = f"{self._folder.token}-"
+        own = {
+            name: {row[0]: row for row in shard.parts}
+            for name, shard in state.shards.items()
+            if name.startswith(prefix)
+        }
+        where = {key: name for name, rows in own.items() for key in rows}
+        changed: dict[str, dict[str, tuple[Any, ...]]] = {}
+        last = max(own, key=lambda name: int(name[len(prefix) :]), default=f"{prefix}0")
+        for part in parts:
+            name = where.get(part.key)
+            if name is None:
+                if len(own.setdefault(last, {})) >= TOGETHER:
+                    last = f"{prefix}{len(own)}"
+                name = where[part.key] = last
+            rows = own.setdefault(name, {})
+            rows[part.key] = astuple(part)[2:]
+            changed[name] = rows
+        return changed or {last: own.get(last, {})}
+
+    def bury(self, key: str) -> bool:
+        """Remove the folder of a job that was dropped long ago; whether that is done."""
+        away = self._folder.put_away(self.place(key))
+        if away is None:
+            return True
+        left = self._look(away, 0)
+        if left is not None and left.known and self._folder.put_back(away, self.place(key)):
+            return False  # it was opened anew this very moment
+        self._folder.destroy(away)
+        return True
+
+
+def new_token() -> str:
+    """What tells one entry from all others."""
+    return token_hex(4)
+
+
+def _bytes(raw: Raw) -> bytes | None:
+    """What an entry tells of something; None where it tells nothing."""
+    told = bytes(raw)
+    return None if told == b"null" else told
+
+
+def _name(number: int) -> str:
+    return f"{number:020}"
+
+
+def _place_of_parts(entry: Entry) -> str:
+    return f"parts-{entry.begun}"
