@@ -15,6 +15,9 @@ BENCHES = {
     "job": "cost_of_a_job",
     "publisher": "cpu_of_the_publisher",
     "import": "import_time",
+    "update": "cost_of_an_update",
+    "stores": "cpu_of_a_store",
+    "finding": "time_to_find_and_hear",
 }
 
 
