@@ -3,10 +3,12 @@
 import secrets
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
 from tests.servers.postgres import bouncer, postgres
 
 from headway.stores.postgres import PostgresStore
-from headway.testing import StoreContract
+from headway.testing import StoreContract, StoreMachine
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +80,28 @@ class TestPostgresStoreBehindPgBouncer(OnAServer):
         store = PostgresStore(f"{pooler.url}?schema={schema}")
         yield store
         store.close()
+
+
+def test_random_lives_of_jobs_go_by_the_rules(server, monkeypatch):
+    monkeypatch.setattr("headway.stores.postgres.TIMEOUT", 5.0)
+
+    class Machine(StoreMachine):
+        settable = False
+
+        def make_store(self):
+            self.schema = f"test_{secrets.token_hex(4)}"
+            return PostgresStore(f"{server.url}?schema={self.schema}")
+
+        def _send_parts(self, parts):
+            """One step of a reporter says one thing: here a batch is merged first, and then compared."""
+            said = {(part.job, part.attempt, part.key, part.run, part.step): part for part in parts}
+            super()._send_parts(list(said.values()))
+
+        def discard(self):
+            super().discard()
+            server.execute(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE")
+
+    lives = settings(
+        max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run_state_machine_as_test(Machine, settings=lives)

@@ -106,7 +106,7 @@ _TOTALS = (
 _COLUMNS = (*_HEAD, "facts", *_TOTALS)
 _DETAILS = ("messages", "error", "result", "meta")
 _NEWEST = "ORDER BY created_at DESC, id DESC LIMIT %s"
-_decode_counts = msgspec.json.Decoder(dict[str, int | float]).decode
+_decode_counts = msgspec.json.Decoder(dict[str, tuple[int | float, int]]).decode
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_profile = msgspec.json.Decoder(Profile).decode
 
@@ -709,7 +709,11 @@ def _record(row: Sequence[Any]) -> tuple[Snapshot, Totals]:
             values[place] = moment(values[place])
     facts, counts, weight, done, children, ended, failed, *beside = row[len(_HEAD) :]
     details = _details(*beside) if beside else None
-    by_stage = {stage[1:] if stage else None: count for stage, count in _decode_counts(counts).items()}
+    by_stage = {
+        stage[1:] if stage else None: count
+        for stage, (count, hands) in _decode_counts(counts).items()
+        if hands
+    }
     totals = Totals(by_stage, weight, done, children, ended, failed)
     head = Head(**dict(zip(_HEAD, values, strict=True)))
     return wire.decode_record(head, facts, details), totals

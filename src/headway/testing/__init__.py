@@ -1,27 +1,38 @@
-"""For your own tests: a store that fails on command, a clock that you set, and what every store must hold.
+"""For your own tests: faults on command, a clock that you set, and what every store must hold.
 
-`StoreContract` needs pytest; the others do not.
+`FaultyStore` and `FaultProxy` fail on command, `Clock` is set by you, `History` checks what workers and
+readers were answered at the same time.  A store of your own is held to `StoreContract` and `StoreMachine`.
+
+`StoreContract` needs pytest, `StoreMachine` hypothesis; the others need neither.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from headway.testing.clock import Clock
 from headway.testing.faulty import FaultyStore
+from headway.testing.history import History
+from headway.testing.proxy import FaultProxy
 
 if TYPE_CHECKING:
+    from headway.testing.state_machine import StoreMachine
     from headway.testing.store_contract import StoreContract
 
-__all__ = ["Clock", "FaultyStore", "StoreContract"]
+__all__ = ["Clock", "FaultProxy", "FaultyStore", "History", "StoreContract", "StoreMachine"]
+
+_LATER = {
+    "StoreContract": "headway.testing.store_contract",
+    "StoreMachine": "headway.testing.state_machine",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name != "StoreContract":
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import pytest
+    if name == "StoreContract":
+        import pytest
 
-    pytest.register_assert_rewrite("headway.testing.store_contract", "headway.testing.store_scene")
-    from headway.testing.store_contract import StoreContract
-
-    return StoreContract
+        pytest.register_assert_rewrite("headway.testing.store_contract", "headway.testing.store_scene")
+    return getattr(import_module(_LATER[name]), name)

@@ -135,18 +135,16 @@ $$;
 -- A worker's (or, before anybody has claimed it, its creator's) word about its own attempt.
 CREATE FUNCTION headway.report(
     known headway.job, told headway.job, now bigint,
-    OUT outcome text, OUT head headway.job, OUT takes_facts boolean, OUT rings boolean
+    OUT outcome text, OUT head headway.job, OUT rings boolean
 ) LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     phase smallint := headway.phase(known.status, known.ended_at);
     told_phase smallint := headway.phase(told.status, told.ended_at);
 BEGIN
-    takes_facts := false;
     rings := false;
     IF known.id IS NULL THEN
         outcome := 'rebuilt';
         head := headway.stamped(told, known, now);
-        takes_facts := true;
         rings := true;
         RETURN;
     END IF;
@@ -181,10 +179,10 @@ BEGIN
     IF told.status = 'retrying' AND told.cancel IS NOT NULL THEN
         outcome := 'applied';
         head := headway.cancelled_by_store(known, now);
+        head.facts := told.facts;
         rings := true;
         RETURN;
     END IF;
-    takes_facts := true;
     IF (told.attempt, told_phase, told.step) = (known.attempt, phase, known.step)
         AND told.cancel IS NOT DISTINCT FROM known.cancel AND NOT headway.stalled(known, now)
     THEN

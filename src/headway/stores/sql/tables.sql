@@ -28,6 +28,7 @@ $$;
 
 -- No index holds a column that changes while a job only gets on, so that such a change writes no index:
 -- `sweep_at` is `expires_at` for what has ended, and for what lives a rough one that moves rarely.
+-- `counts` has for each stage ('.name', or '' for the job itself) what pool workers did, and how many they are.
 CREATE TABLE headway.job (
     id text COLLATE "C" PRIMARY KEY,
     version bigint NOT NULL,

@@ -168,7 +168,8 @@ BEGIN
 END
 $$;
 
--- Take in parts of a job: counts and shares by maximum, the rest from the newer report.
+-- Take in parts of a job: counts and shares by maximum, the rest from the newer report.  Where none is news,
+-- the answer is to the last of them.
 CREATE FUNCTION headway.take_parts(
     known headway.job, told jsonb, now bigint,
     OUT outcome text, OUT head headway.job, OUT rings boolean
@@ -176,19 +177,18 @@ CREATE FUNCTION headway.take_parts(
 DECLARE
     ends CONSTANT text[] := '{completed,failed,cancelled,stopped}';
     room integer := 10000 - known.parts;
+    last CONSTANT jsonb := told -> -1;
     sums record;
 BEGIN
     rings := false;
     IF known.id IS NULL THEN
         outcome := 'missing';
         RETURN;
-    ELSIF NOT EXISTS (SELECT FROM jsonb_array_elements(told) AS one
-        WHERE (one ->> 'attempt')::bigint = known.attempt)
-    THEN
+    ELSIF (last ->> 'attempt')::bigint <> known.attempt THEN
         outcome := 'superseded';
-        RETURN;
-    ELSIF headway.phase(known.status, known.ended_at) = 3 THEN
-        outcome := 'ended';
+    END IF;
+    IF headway.phase(known.status, known.ended_at) = 3 THEN
+        outcome := coalesce(outcome, 'ended');
         RETURN;
     END IF;
 
@@ -238,15 +238,19 @@ BEGIN
             run = excluded.run, step = excluded.step, count = excluded.count, weight = excluded.weight,
             share = excluded.share, status = excluded.status, stage = excluded.stage
     ), changes AS (
-        SELECT coalesce('.' || stage, '') AS stage, count AS more FROM news WHERE weight IS NULL
+        SELECT coalesce('.' || stage, '') AS stage, count AS more, 1 AS hands FROM news WHERE weight IS NULL
         UNION ALL
-        SELECT coalesce('.' || old_stage, ''), -old_count FROM news WHERE NOT fresh AND old_weight IS NULL
+        SELECT coalesce('.' || old_stage, ''), -old_count, -1 FROM news WHERE NOT fresh AND old_weight IS NULL
+    ), by_stage AS (
+        SELECT stage, coalesce((known.counts -> stage ->> 0)::numeric, 0) + sum(more) AS count,
+            coalesce((known.counts -> stage ->> 1)::integer, 0) + sum(hands) AS hands
+        FROM changes GROUP BY stage
     ), counts AS (
-        SELECT jsonb_object_agg(stage, coalesce((known.counts ->> stage)::numeric, 0) + more) AS counts
-        FROM (SELECT stage, sum(more) AS more FROM changes GROUP BY stage) AS by_stage
+        SELECT jsonb_object_agg(stage, jsonb_build_array(count, hands)) AS counts FROM by_stage
     )
     SELECT
         (SELECT count(*) FROM merged) AS taken,
+        EXISTS (SELECT FROM merged WHERE key = last ->> 'key') AS last_taken,
         count(*) AS news,
         count(*) FILTER (WHERE fresh) AS fresh,
         (SELECT counts.counts FROM counts) AS counts,
@@ -260,13 +264,13 @@ BEGIN
     INTO sums FROM news;
 
     IF sums.taken = 0 THEN
-        outcome := 'full';
+        outcome := coalesce(outcome, 'full');
         RETURN;
     END IF;
     head := known;
     head.seen_at := now;
     IF sums.news = 0 AND NOT headway.stalled(known, now) THEN
-        outcome := 'heartbeat';
+        outcome := coalesce(outcome, CASE WHEN sums.last_taken THEN 'heartbeat' ELSE 'full' END);
         head := headway.kept(head, known);
         RETURN;
     END IF;
@@ -313,7 +317,7 @@ BEGIN
                 head := decision.head;
                 changed := true;
                 rings := rings OR decision.rings;
-                IF decision.takes_facts AND told ? 'details' THEN
+                IF told ? 'details' THEN
                     details := told -> 'details';
                     head.detailed := true;
                 END IF;
