@@ -32,14 +32,12 @@ class Decision(Struct, frozen=True):
             renewed it; ``same`` had happened already; ``late``, ``superseded``, ``ended``, ``exists``,
             ``held``, ``cancelled``, ``missing`` and ``no return`` changed nothing.
         head: The head to keep from now on; None when nothing changes.
-        facts: Whether the sender's facts replace those kept.
         rings: Whether watchers should be told.
         restarts: Whether a new attempt begins, so that parts of the earlier one go.
     """
 
     outcome: str
     head: Head | None = None
-    facts: bool = False
     rings: bool = False
     restarts: bool = False
 
@@ -65,7 +63,7 @@ def open_job(old: Head | None, new: Head, over: Over, now: datetime, *, exclusiv
 def report(old: Head | None, new: Head, now: datetime) -> Decision:
     """A worker's (or, before anybody has claimed it, its creator's) word about its own attempt."""
     if old is None:
-        return Decision("rebuilt", _stamped(new, None, now), facts=True, rings=True)
+        return Decision("rebuilt", _stamped(new, None, now), rings=True)
     refused = _refused(old, new)
     if refused is not None:
         return Decision(refused)
@@ -73,8 +71,8 @@ def report(old: Head | None, new: Head, now: datetime) -> Decision:
     if new.status == "retrying" and head.cancel is not None:
         return _cancelled_by_store(old, now)
     if _order(new) == _order(old) and head.cancel == old.cancel and not old.stalled(now):
-        return Decision("heartbeat", _renewed(head, old, now), facts=True)
-    return Decision("applied", _stamped(head, old, now), facts=True, rings=True)
+        return Decision("heartbeat", _renewed(head, old, now))
+    return Decision("applied", _stamped(head, old, now), rings=True)
 
 
 def end_job(old: Head | None, attempt: int, status: str, now: datetime) -> Decision:
@@ -215,7 +213,7 @@ def _opened(new: Head, old: Head | None, now: datetime) -> Decision:
             created_at=old.created_at if retried else now,
             cancel=None if old.ended or old.cancel is None else "requested",
         )
-    return Decision("opened", _stamped(head, old, now), facts=True, rings=True, restarts=True)
+    return Decision("opened", _stamped(head, old, now), rings=True, restarts=True)
 
 
 def _scope(old: Head, new: Head, *, retried: bool) -> str | None:

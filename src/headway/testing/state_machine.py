@@ -185,13 +185,10 @@ class Model:
     def _report(self, record: Snapshot) -> Answer:
         old = self.jobs.get(record.id)
         decision = transitions.report(old and old.head, record.head, self.clock())
-        if decision.head is not None and decision.facts:
+        if decision.head is not None:
             job = old or Job(decision.head, record)
             told = job.details if record.details is None else record.details
             self.jobs[record.id] = job._replace(head=decision.head, facts=record, details=told)
-        elif decision.head is not None and old is not None:
-            told = old.details if record.details is None else record.details
-            self.jobs[record.id] = old._replace(head=decision.head, facts=record, details=told)
         return _answer(decision, self.jobs.get(record.id))
 
     def _take_parts(self, id: str, parts: Sequence[Part]) -> Answer:
