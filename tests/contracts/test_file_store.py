@@ -73,12 +73,22 @@ class FolderMachine(StoreMachine):
         self.folder.cleanup()
 
 
-def test_every_life_goes_by_the_rules():
+def live(examples):
     lives = settings(
-        max_examples=30,
+        max_examples=examples,
         stateful_step_count=40,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         print_blob=True,
     )
     run_state_machine_as_test(FolderMachine, settings=lives)
+
+
+def test_every_life_goes_by_the_rules():
+    live(30)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+def test_very_many_lives_go_by_the_rules():
+    live(2_000)

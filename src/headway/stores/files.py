@@ -46,6 +46,7 @@ from headway.stores.folder_log import (
     Entry,
     Log,
     Lost,
+    Past,
     State,
     Written,
     key_of,
@@ -71,7 +72,7 @@ RUNS = 8
 KINDS = 1_000
 EXAMINED = 10
 """How many jobs a sweep looks at for each that it may drop."""
-WALKED = 20
+WALKED = 5
 """How many jobs a sweep looks at, due or not, so that a lost marker is made again."""
 SHARE = 10
 """A subscription rests so many times as long as it took to look."""
@@ -173,7 +174,7 @@ class FileStore(TransactionalStore):
                 found += _by_id(seen)
                 at, seen = marker.at, {}
             state = self._log.load(marker.key)
-            if marker.path not in self._markers.of(state.entry):
+            if not marker.is_of(state.entry):
                 stale.append(marker)
             if state.kept is not None and search.wants(state.kept.head, marker.at, now):
                 job = self._snapshot(state.kept, add_up(state.parts.values()), now, details=False)
@@ -461,6 +462,8 @@ class _Change:
                     self._append(id, state, _tombstone(self._log, state, now))
             elif state.kept is not None and _only_heard_of(state.kept, kept):
                 self._put_parts(state, kept, leads=True)
+                if not self._log.still_counts(key_of(id), state):
+                    raise Lost
             else:
                 self._append(id, state, self._entry(state, kept, now))
 
@@ -499,6 +502,7 @@ class _Change:
             lead=lead,
             begun=number if restarted or old is None else old.begun,
             marked=number if moved or old is None else old.marked,
+            past=Past(old.begun, old.changes, state.own_lead, own) if restarted and old is not None else None,
             token=new_token(),
             lineage=_lineage(state),
         )

@@ -15,8 +15,9 @@ Facts behind what may look odd here:
    2 s, so it is a lower bound of the time at which it was made, and the closest bound counts.
 6. A file that was stamped just now may be replaced by another with the same stamp, size and number.  What was
    read of it is kept only when its stamp has been the past for a while.
-7. A client of a file server may answer from memory what lies in a folder, and what a file's stamp is, for up
-   to a minute.  To open a file asks the server.  So whatever must be fresh has a name that is known.
+7. A client of a file server may answer from memory what a file's stamp is, and that a file is not there, for
+   up to a minute.  To open a file or a folder asks the server.  So what must be fresh is opened, and where
+   a folder is not there, those that it should lie in are opened first, which shows that they have changed.
 """
 
 from __future__ import annotations
@@ -152,10 +153,20 @@ class Folder:
     def names(self, path: Path) -> list[str]:
         """What lies in a folder; nothing where there is none."""
         try:
-            with os.scandir(path) as found:
-                return [one.name for one in found]
+            return _listed(path)
+        except _ABSENT:
+            self._ask_anew(path)
+        try:
+            return _listed(path)
         except _ABSENT:
             return []
+
+    def _ask_anew(self, path: Path) -> None:
+        """Let the client of a file server forget what was not there a moment ago, see fact 7."""
+        inside = path.relative_to(self.root).parents
+        for folder in reversed(inside):
+            with suppress(OSError):
+                os.scandir(self.root / folder).close()
 
     def read(self, path: Path, decode: Callable[[bytes], T]) -> Found[T] | None:
         """A file as it is now; None where there is none."""
@@ -492,6 +503,17 @@ class ServerClock:
         high = stamp + (COARSE if self.coarse else FINE) - before
         self._ahead = low if self._ahead is None or not self.sampled else min(max(self._ahead, low), high)
         self.sampled = True
+
+
+def _listed(path: Path) -> list[str]:
+    for _ in range(TRIES):
+        try:
+            with os.scandir(path) as found:
+                return [one.name for one in found]
+        except OSError as error:  # replaced while it was read
+            if error.errno != errno.ESTALE:
+                raise
+    raise FileNotFoundError(errno.ENOENT, "it is replaced again and again", str(path))
 
 
 def _is_taken(error: OSError, path: Path) -> bool:

@@ -12,11 +12,16 @@ Facts behind what may look odd here:
 4. Dropping a job is an entry, too.  Its folder goes an hour later, when nobody can be about to write there.
 5. Parts would make all workers of a pool wait for each other's entries.  So each process keeps those that it
    reports in files of its own, replaced by rename, at most so many parts in each.  Merged they are the
-   same in any order.
+   same in any order.  Where very many processes have left a file each, whoever reports takes over those that
+   have been quiet for a while, and how many changes each stands for; should its process go on after all, it
+   begins a file anew.
 6. A version must rise by each change as readers see it, though a part and an entry may be written at the same
    time, neither knowing of the other.  Each file counts the changes made by it, and says by how much
    versions are ahead of the sum of those counts.  The version is the sum plus the largest such lead: each
    change raises the sum by one, and the lead never falls.
+7. A part may be written while a new attempt begins, which then knows nothing of it.  So the parts of the
+   attempt before stay until the next entry: readers let the new attempt's version begin after theirs.  And
+   whoever has written a part looks whether its attempt still runs.
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ import os
 import random
 from functools import cached_property
 from hashlib import blake2b
+from operator import itemgetter
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -51,7 +57,11 @@ INLINE = 2_048
 """Bytes of details that lie in the entry itself; more have a file of their own."""
 TOGETHER = 200
 """How many parts lie in one file."""
-TRIES = 100
+MANY = 50
+"""How many files of parts a job may have before those of others are taken over, so many at a time."""
+QUIET = 60
+"""For how many seconds they must have been left alone."""
+TRIES, LENIENT = 100, 50
 
 
 NOTHING = Raw(b"null")
@@ -59,6 +69,20 @@ NOTHING = Raw(b"null")
 
 class Lost(Exception):
     """Somebody else was quicker: read again, and decide anew."""
+
+
+class Past(Struct, frozen=True, array_like=True):
+    """How versions stood when an attempt began, see fact 7.
+
+    Attributes:
+        begun, changes, lead: As the entry before had them.
+        at: How many changes there were then, this one included.
+    """
+
+    begun: int
+    changes: int
+    lead: int
+    at: int
 
 
 class Entry(Struct, frozen=True, omit_defaults=True):
@@ -71,6 +95,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
         lead: By how much the version is ahead of the sum of all changes.
         begun: The number of the entry with which its attempt began; its parts lie under this number.
         marked: The number of the entry under which its markers were made.
+        past: With the entry that begins an attempt: where the parts of the one before lie.
         token: What tells it from all others; ``lineage``: the tokens of those before it, newest first.
         dropped: When it was dropped, in microseconds since 1970; None while the job is known.
     """
@@ -84,6 +109,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     lead: int = 0
     begun: int = 0
     marked: int = 0
+    past: Past | None = None
     token: str = ""
     lineage: tuple[str, ...] = ()
     dropped: int | None = None
@@ -93,9 +119,11 @@ class Shard(Struct, frozen=True, omit_defaults=True):
     """Some of the parts that one process reports of an attempt.
 
     Attributes:
-        parts: Each without its job and attempt.
+        parts: Each without its job and attempt, and how often the job had changed then: of two reports that
+            are equally new the later one counts.
         changes, lead: As in `Entry`.
         seen_at, expires_at: As the head has them since, in microseconds since 1970.
+        folded: The files that it has taken over, and how many changes each stands for.
     """
 
     parts: tuple[tuple[Any, ...], ...] = ()
@@ -103,6 +131,7 @@ class Shard(Struct, frozen=True, omit_defaults=True):
     lead: int = 0
     seen_at: int = 0
     expires_at: int = 0
+    folded: dict[str, int] = {}
 
 
 _encoder = msgspec.json.Encoder()
@@ -123,7 +152,8 @@ class State:
         number: That of the newest entry; 0 where there is none.
         names: What lies in its folder.
         entry: The newest that can be read; None where there is none.
-        shards: Its parts, by file.
+        shards: Its parts, by file, and when each file was written.
+        least: What its lead is at least, by the parts of the attempt before.
     """
 
     def __init__(
@@ -134,13 +164,16 @@ class State:
         entry: Entry | None = None,
         details: bytes | None = None,
         *,
-        shards: dict[str, Shard] | None = None,
+        shards: dict[str, tuple[Shard, int]] | None = None,
+        least: int = 0,
     ) -> None:
         self.folder = folder
         self.number = number
         self.names = names
         self.entry = entry
-        self.shards = shards or {}
+        self.shards = {name: shard for name, (shard, _) in (shards or {}).items()}
+        self.written = {name: at for name, (_, at) in (shards or {}).items()}
+        self.least = least
         self._details = details
 
     @property
@@ -152,13 +185,22 @@ class State:
     def changes(self) -> int:
         """How often the job has changed."""
         own = self.entry.changes if self.entry else 0
-        return own + sum(shard.changes for shard in self.shards.values())
+        return own + sum(self.counts.values())
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many changes each file of parts stands for, those included that were taken over."""
+        return _counts(self.shards)
 
     @cached_property
     def lead(self) -> int:
         """By how much the version is ahead of that."""
-        own = self.entry.lead if self.entry else 0
-        return max([own, *(shard.lead for shard in self.shards.values())])
+        return max([self.own_lead, *(shard.lead for shard in self.shards.values())])
+
+    @property
+    def own_lead(self) -> int:
+        """The same, by the log alone."""
+        return max(self.entry.lead, self.least) if self.entry else 0
 
     @cached_property
     def head(self) -> Head | None:
@@ -191,11 +233,13 @@ class State:
         if self.entry is None:
             return merged
         job, attempt = self.entry.head.id, self.entry.head.attempt
-        for shard in self.shards.values():
-            for row in shard.parts:
-                part = Part(job, attempt, *row)
-                known = merged.get(part.key)
-                merged[part.key] = part if known is None else merge_part(known, part)
+        rows = [row for shard in self.shards.values() for row in shard.parts]
+        if len(self.shards) > 1:
+            rows.sort(key=_written_at)
+        for row in rows:
+            part = Part(job, attempt, *row[:-1])
+            known = merged.get(part.key)
+            merged[part.key] = part if known is None else merge_part(known, part)
         return merged
 
 
@@ -216,7 +260,7 @@ class Log:
 
     def place(self, key: str) -> Path:
         """Where a job lies."""
-        return self._folder.root / JOBS / key[:2] / key[2:]
+        return self._folder.root.joinpath(JOBS, key[:2], key[2:])
 
     def load(self, key: str) -> State:
         """What is known of a job.
@@ -225,15 +269,15 @@ class Log:
             Lost: It is written faster than it can be read.
         """
         path = self.place(key)
-        for _ in range(TRIES):
-            state = self._look(path, self._floors.get(key, 0))
+        for turn in range(TRIES):
+            state = self._look(path, self._floors.get(key, 0), lenient=turn > LENIENT)
             if state is not None:
-                self._floors.pop(key, None)
+                self._forget_floor(key, state)
                 return state
         raise Lost
 
-    def _look(self, path: Path, floor: int) -> State | None:
-        """The same; None where what was found has gone meanwhile."""
+    def _look(self, path: Path, floor: int = 0, *, lenient: bool = False) -> State | None:
+        """The same; None where what was found has gone meanwhile, unless one is lenient."""
         names = self._folder.names(path)
         numbers = sorted((int(name) for name in names if name.isdigit()), reverse=True)
         newest = numbers[0] if numbers else 0
@@ -244,10 +288,18 @@ class Log:
             if found is None:
                 return None
             if found.said is not None:
-                return self._whole(path, newest, names, found)
+                return self._whole(path, newest, names, found, lenient=lenient)
         return State(path, newest, names)
 
-    def _whole(self, path: Path, number: int, names: list[str], found: Found[Entry]) -> State | None:
+    def _forget_floor(self, key: str, state: State) -> None:
+        """A number that is known to be taken is remembered only while the folder's listing lags behind."""
+        floor = self._floors.get(key)
+        if floor is not None and (state.number < floor or _name(state.number) in state.names):
+            self._floors.pop(key, None)
+
+    def _whole(
+        self, path: Path, number: int, names: list[str], found: Found[Entry], *, lenient: bool
+    ) -> State | None:
         entry = found.said
         if entry is None:
             return None
@@ -257,18 +309,26 @@ class Log:
             if told is None and self._folder.look(path / _name(number + 1)):
                 return None
             details = told and told.said
-        return State(path, number, names, entry, details, shards=self._parts(path, entry, names))
+        shards = self._parts(path, _place_of_parts(entry), names)
+        old = self._parts(path, f"parts-{entry.past.begun}", names) if entry.past else {}
+        if (shards is None or old is None) and not lenient:
+            return None
+        least = _least(entry.past, old or {})
+        return State(path, number, names, entry, details, shards=shards, least=least)
 
-    def _parts(self, path: Path, entry: Entry, names: list[str]) -> dict[str, Shard]:
-        """Fact 5."""
-        place = _place_of_parts(entry)
+    def _parts(self, path: Path, place: str, names: list[str]) -> dict[str, tuple[Shard, int]] | None:
+        """Fact 5; None where a file has gone meanwhile, whose parts may now lie in another."""
         if place not in names:
             return {}
-        found = (
-            (name, self._folder.read(path / place / name, _shards.decode))
-            for name in self._folder.names(path / place)
-        )
-        return {name: shard.said for name, shard in found if shard is not None and shard.said is not None}
+        shards = {}
+        there = self._folder.names(path / place)
+        for name in there:
+            found = self._folder.read(path / place / name, _shards.decode)
+            if found is None:
+                return None
+            if found.said is not None:
+                shards[name] = (found.said, found.stamp[0])
+        return shards if there else None
 
     def glance(self, key: str) -> tuple[int, int]:
         """What changes whenever the job does."""
@@ -356,7 +416,7 @@ class Log:
         for name in state.names:
             if name.startswith("details-") and name != entry.details_in:
                 self._prune_details(path, name, state)
-            elif name.startswith("parts-") and (name != _place_of_parts(entry) or entry.dropped is not None):
+            elif name.startswith("parts-") and name not in _places_of_parts(entry):
                 self._folder.destroy(path / name)
 
     def _prune_details(self, path: Path, name: str, state: State) -> None:
@@ -379,21 +439,61 @@ class Log:
         """
         if state.entry is None:
             raise Lost
-        shares = self._shares(state, parts)
+        quiet = self._quiet(state)
+        left = [state.parts[row[0]] for name in quiet for row in state.shards[name].parts]
+        shares = self._shares(state, [*left, *parts])
         after = state.changes + len(shares) * news
         lead = head.version - after if news and leads else state.lead
         place = state.folder / _place_of_parts(state.entry)
+        folded = _folded(state, quiet)
         for name, rows in shares.items():
             old = state.shards.get(name, Shard())
             shard = Shard(
                 tuple(rows.values()),
-                old.changes + news,
+                state.counts.get(name, 0) + news,
                 lead,
                 micros(head.seen_at) if head.seen_at else 0,
                 micros(head.expires_at) if head.expires_at else 0,
+                old.folded | folded,
             )
             self._put_shard(place / name, _encoder.encode(shard))
+            folded = {}
+        for name in quiet:
+            self._absorb(place / name, state.shards[name])
         return len(shares) * news
+
+    def still_counts(self, key: str, state: State) -> bool:
+        """Whether the attempt that was read still runs."""
+        newest = max((int(name) for name in self._folder.names(state.folder) if name.isdigit()), default=0)
+        if newest == state.number:
+            return True
+        now = self.load(key)
+        return (
+            now.known
+            and now.entry is not None
+            and state.entry is not None
+            and now.entry.begun == state.entry.begun
+        )
+
+    def _quiet(self, state: State) -> list[str]:
+        """Files of other processes that are to be taken over, see fact 5."""
+        if len(state.shards) <= MANY:
+            return []
+        before = self._folder.now() - QUIET * 1_000_000_000
+        own = f"{self._folder.token}-"
+        quiet = [name for name, at in state.written.items() if at < before and not name.startswith(own)]
+        return quiet[:MANY]
+
+    def _absorb(self, path: Path, known: Shard) -> None:
+        """Remove a file that was taken over; what its process has written meanwhile stays, beside."""
+        away = self._folder.put_away(path)
+        if away is None:
+            return
+        found = self._folder.read(away, _shards.decode)
+        if found is not None and found.said is not None and found.said != known:
+            self._folder.promote(away, path.with_name(f"late-{token_hex(8)}"))
+        else:
+            self._folder.discard(away)
 
     def _put_shard(self, path: Path, data: bytes) -> None:
         if self._folder.put(path, data):
@@ -425,7 +525,7 @@ class Log:
                     last = f"{prefix}{len(own)}"
                 name = where[part.key] = last
             rows = own.setdefault(name, {})
-            rows[part.key] = astuple(part)[2:]
+            rows[part.key] = (*astuple(part)[2:], state.changes + 1)
             changed[name] = rows
         return changed or {last: own.get(last, {})}
 
@@ -434,16 +534,53 @@ class Log:
         away = self._folder.put_away(self.place(key))
         if away is None:
             return True
-        left = self._look(away, 0)
+        left = self._look(away, lenient=True)
         if left is not None and left.known and self._folder.put_back(away, self.place(key)):
             return False  # it was opened anew this very moment
         self._folder.destroy(away)
         return True
 
 
+_written_at = itemgetter(-1)
+
+
 def new_token() -> str:
     """What tells one entry from all others."""
     return token_hex(4)
+
+
+def _places_of_parts(entry: Entry) -> list[str]:
+    """Also those of the attempt before, see fact 7."""
+    if entry.dropped is not None:
+        return []
+    past = [f"parts-{entry.past.begun}"] if entry.past else []
+    return [_place_of_parts(entry), *past]
+
+
+def _counts(shards: dict[str, Shard]) -> dict[str, int]:
+    counts = {name: shard.changes for name, shard in shards.items()}
+    for shard in shards.values():
+        for name, changes in shard.folded.items():
+            counts[name] = max(changes, counts.get(name, 0))
+    return counts
+
+
+def _least(past: Past | None, old: dict[str, tuple[Shard, int]]) -> int:
+    """By how much the version of an attempt is ahead, so that it begins after that of the one before."""
+    if past is None or not old:
+        return 0
+    shards = {name: shard for name, (shard, _) in old.items()}
+    lead = max([past.lead, *(shard.lead for shard in shards.values())])
+    return past.changes + sum(_counts(shards).values()) + lead + 1 - past.at
+
+
+def _folded(state: State, quiet: Iterable[str]) -> dict[str, int]:
+    """How many changes these files stand for, and those that they have taken over themselves."""
+    folded: dict[str, int] = {}
+    for name in quiet:
+        for one in (name, *state.shards[name].folded):
+            folded[one] = state.counts[one]
+    return folded
 
 
 def _bytes(raw: Raw) -> bytes | None:

@@ -55,6 +55,12 @@ class Marker(NamedTuple):
     key: str
     path: Path
 
+    def is_of(self, entry: Entry | None) -> bool:
+        """Whether it was made for what an entry still says."""
+        if entry is None or entry.dropped is not None:
+            return False
+        return entry.marked == self.number and group_of(entry.head) == self.path.parent.parent.name
+
 
 class Markers:
     """The markers in a folder."""
@@ -73,14 +79,14 @@ class Markers:
         name = f"{created:020}.{entry.marked:020}.{key_of(head.id)}"
         places = [self.place(), *([self.place(scope=head.scope)] if head.scope is not None else [])]
         places += [self.place(parent=head.parent)] if head.parent is not None else []
-        return {place / group_of(head) / _bucket(created) / name for place in places}
+        return {place.joinpath(group_of(head), _bucket(created), name) for place in places}
 
     def place(self, scope: str | None = None, parent: str | None = None) -> Path:
         """Where the markers of all jobs lie, or those of a scope or a parent."""
         for kind, value in (("parent", parent), ("scope", scope)):
             if value is not None:
                 key = key_of(value)
-                return self._index / kind / key[:2] / key[2:]
+                return self._index.joinpath(kind, key[:2], key[2:])
         return self._index / "all"
 
     def make(self, paths: Collection[Path]) -> None:
