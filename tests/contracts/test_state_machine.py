@@ -1,5 +1,6 @@
 """Random lives of jobs in every store, held against the rules."""
 
+import secrets
 import tempfile
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from msgspec.structs import replace
+from tests.servers.redis import redis_server
 
 from headway.stores import open_store
 from headway.stores.memory import MemoryStore
@@ -55,12 +57,30 @@ class SQLiteMachine(StoreMachine):
         self.folder.cleanup()
 
 
+class RedisMachine(StoreMachine):
+    settable = False
+
+    def make_store(self):
+        return open_store(f"{self.server}?prefix=test-{secrets.token_hex(4)}")
+
+    def make_another(self, store):
+        return open_store(store.url)
+
+
 MACHINES = [MemoryMachine, MemoryByItsOwnClock, SQLiteMachine]
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_every_life_goes_by_the_rules(machine):
     run_state_machine_as_test(machine, settings=lives(EXAMPLES))
+
+
+@pytest.mark.parametrize("engine", ["valkey", "redis"])
+@pytest.mark.parametrize("examples", [EXAMPLES, pytest.param(NIGHTLY, marks=pytest.mark.nightly)])
+def test_every_life_on_a_server_goes_by_the_rules(engine, examples):
+    with redis_server(engine) as server:
+        machine = type("Machine", (RedisMachine,), {"server": server.url})
+        run_state_machine_as_test(machine, settings=lives(examples))
 
 
 @pytest.mark.nightly

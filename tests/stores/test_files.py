@@ -472,7 +472,9 @@ class TestSleepers:
         worker.claim(run="worker-2")
         store._log.put_parts(asleep, [Part("job", 1, "hand", count=9)], asleep.head, news=True, leads=True)
         assert known(store).count is None
-        worker.report("running", run="worker-2", count=1)
+        for count in range(folder_log.PAST + 1):
+            worker.report("running", run="worker-2", failed_count=count)
+        assert known(store).count is None
         assert list(place(store).glob("parts*")) == []
 
 
@@ -483,10 +485,12 @@ class TestAtTheSameMoment:
     def clock(self):
         return Clock()
 
-    def decided(self, store, decide, parts=()):
+    def decided(self, store, decide, parts=(), *, restarts=False):
         """Read, and decide; what is left to do is to write it."""
         change = files._Change(store._log, store._markers)
         old = change.get("job")
+        if restarts:
+            change.drop_parts("job")
         change.put(old._replace(head=decide(old.head).head))
         for one in parts:
             change.put_part(one)
@@ -513,6 +517,69 @@ class TestAtTheSameMoment:
             seen.append(known(store).version)
         assert seen == sorted(set(seen))
         assert (known(store).count, known(store).cancel) == (4, "requested")
+
+    def claimed(self, store, now):
+        new = Snapshot(id="job", run="worker-2").head
+        return self.decided(store, lambda old: transitions.open_job(old, new, "anything", now), restarts=True)
+
+    @pytest.mark.parametrize("part_first", [True, False])
+    def test_a_part_that_meets_the_next_attempt_takes_no_version_back(self, make, clock, part_first):
+        store = make()
+        worker = Worker(store)
+        worker.claim()
+        told(store, part(worker, "hand", count=1))
+        later, mine = clock.now + timedelta(seconds=9), part(worker, "other", count=1)
+        changes = [
+            self.decided(make(), partial(transitions.part_of, part=mine, now=later), [mine]),
+            self.claimed(store, clock.now),
+        ]
+        seen = [known(store).version]
+        for change in changes if part_first else reversed(changes):
+            change.commit(micros(clock.now))
+            seen.append(known(store).version)
+        assert seen[-1] > micros(later)
+        worker.opened, worker.run = known(store), "worker-2"
+        for count in range(folder_log.PAST + 2):
+            worker.report(failed_count=count)
+            seen.append(known(store).version)
+            told(store, part(worker, "hand", count=count))
+            seen.append(known(store).version)
+        assert seen == sorted(set(seen))
+        assert known(store).count == folder_log.PAST + 1
+        assert len(list(place(store).glob("parts-*"))) == 1
+
+    def test_a_part_that_comes_when_the_next_attempt_has_gone_on_is_decided_anew(self, make, clock):
+        store = make()
+        worker = Worker(store)
+        worker.claim()
+        mine = part(worker, "hand", count=1)
+        change = self.decided(make(), partial(transitions.part_of, part=mine, now=clock.now), [mine])
+        worker.claim(run="worker-2")
+        worker.run = "worker-2"
+        for count in range(folder_log.PAST):
+            worker.report(failed_count=count)
+        with pytest.raises(folder_log.Late):
+            change.commit(micros(clock.now))
+        assert known(store).count is None
+
+    def test_a_part_that_may_have_been_seen_is_not_denied(self, make, store, worker, monkeypatch):
+        """It was written in time, and then its process slept; its sender learns who runs now."""
+        worker.claim()
+        other = make()
+        check = other._log.still_counts
+
+        def slowly(*arguments):
+            if known(store).attempt == 1:
+                assert known(store).count == 1
+                for run in ("worker-2", "worker-3"):
+                    worker.claim(run=run)
+            return check(*arguments)
+
+        monkeypatch.setattr(other._log, "still_counts", slowly)
+        answer = told(other, Part("job", 1, "hand", count=1))
+        assert (answer.outcome, answer.attempt, answer.run) == ("applied", 3, "worker-3")
+        assert answer.version == known(store).version
+        assert known(store).count is None
 
     def test_of_two_entries_the_second_is_decided_anew(self, store, worker):
         worker.claim()
@@ -879,6 +946,21 @@ class TestRights:
             return True
 
         assert as_nobody(read) is True
+
+    def test_what_is_written_counts_though_nothing_old_may_be_removed(self, store, worker, monkeypatch):
+        worker.claim(scope="s")
+        for count in range(4):
+            worker.report(count=count)
+
+        def refuse(*_, **__):
+            raise PermissionError(errno.EPERM, "it is somebody else's")
+
+        with monkeypatch.context() as patches:
+            patches.setattr(os, "unlink", refuse)
+            assert worker.report("failed", count=5).outcome == "applied"
+        assert ids_of(store.find(scope="s").jobs) == ids_of(store.find(status=["failed"]).jobs) == {"job"}
+        assert store.find(status=["running"]).jobs == ()
+        assert worker.claim(run="2").outcome == "opened"
 
     def test_a_folder_shared_by_a_group_can_be_written_by_all_of_it(self, path):
         path.mkdir()

@@ -43,7 +43,9 @@ from headway.stores.folder_log import (
     INLINE,
     LINEAGE,
     NOTHING,
+    PAST,
     Entry,
+    Late,
     Log,
     Lost,
     Past,
@@ -115,14 +117,33 @@ class FileStore(TransactionalStore):
         """See `Store.write`."""
         answers: dict[str, Answer] = {}
         for told, shares in _by_job(records, parts).values():
-            write = partial(super().write, told, shares)
             if shares:
                 with self._turn():
-                    answers |= self._persist(write)
+                    answers |= self._write_parts(told, shares)
             else:
-                answers |= self._persist(write)
+                answers |= self._persist(partial(super().write, told))
         beside = [id for id in listening if id not in answers]
         return answers | self._persist(partial(super().write, (), (), beside)) if beside else answers
+
+    def _write_parts(self, records: Sequence[Snapshot], parts: Sequence[Part]) -> dict[str, Answer]:
+        """Parts of one job, and what its worker says beside them."""
+        late = []
+
+        def write() -> dict[str, Answer]:
+            try:
+                return super(FileStore, self).write(records, parts)
+            except Late:
+                late.append(True)
+                raise
+
+        answers = self._persist(write)
+        if not late or records:
+            return answers
+        # They were written while their attempt ran, and may have been seen; by now another one runs.
+        return {
+            id: replace(answer, outcome="applied") if answer.outcome == "superseded" else answer
+            for id, answer in answers.items()
+        }
 
     def end(self, id: str, attempt: int, status: str, error: Error | None = None) -> Answer:
         """See `Store.end`."""
@@ -463,7 +484,7 @@ class _Change:
             elif state.kept is not None and _only_heard_of(state.kept, kept):
                 self._put_parts(state, kept, leads=True)
                 if not self._log.still_counts(key_of(id), state):
-                    raise Lost
+                    raise Late
             else:
                 self._append(id, state, self._entry(state, kept, now))
 
@@ -502,7 +523,7 @@ class _Change:
             lead=lead,
             begun=number if restarted or old is None else old.begun,
             marked=number if moved or old is None else old.marked,
-            past=Past(old.begun, old.changes, state.own_lead, own) if restarted and old is not None else None,
+            past=_past(state, number, own, restarted=restarted),
             token=new_token(),
             lineage=_lineage(state),
         )
@@ -515,7 +536,8 @@ class _Change:
         self._make_due(key, state, written.entry)
         durable = _must_last(state.head, written.entry)
         if self._log.append(key, state, written, durable=durable):
-            self._markers.remove(before - after)
+            with suppress(OSError):  # readers look at the job, too
+                self._markers.remove(before - after)
             return
         left = self._log.load(key)
         if left.number >= written.number:
@@ -534,6 +556,16 @@ class _Change:
         before = due_at(state.head) if state.head is not None else None
         if at is not None and (before is None or at < before or entry.dropped is not None):
             self._markers.make_due(key, at)
+
+
+def _past(state: State, number: int, own: int, *, restarted: bool) -> Past | None:
+    """Where the parts of the attempt before lie, for an entry that comes soon after it."""
+    old = state.entry
+    if old is None or not state.known:
+        return None
+    if restarted:
+        return Past(old.begun, old.changes, state.own_lead, own)
+    return old.past if number - old.begun < PAST else None
 
 
 def _lineage(state: State) -> tuple[str, ...]:

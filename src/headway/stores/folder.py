@@ -337,8 +337,10 @@ class Folder:
         raise FileNotFoundError(errno.ENOENT, "the folder is removed again and again", str(path))
 
     def destroy(self, path: Path) -> None:
-        """Remove a folder and all that lies in it, as far as that is possible."""
-        shutil.rmtree(path, ignore_errors=True)
+        """Remove a folder and all that lies in it: for readers all of it at once."""
+        away = self.put_away(path)
+        if away is not None:
+            shutil.rmtree(away, ignore_errors=True)
 
     def try_links(self) -> bool:
         """Whether hard links can be made here, found out by making one."""

@@ -20,14 +20,15 @@ Facts behind what may look odd here:
    versions are ahead of the sum of those counts.  The version is the sum plus the largest such lead: each
    change raises the sum by one, and the lead never falls.
 7. A part may be written while a new attempt begins, which then knows nothing of it.  So the parts of the
-   attempt before stay until the next entry: readers let the new attempt's version begin after theirs.  And
-   whoever has written a part looks whether its attempt still runs.
+   attempt before stay for the first few entries: readers let the new attempt's version begin after theirs.
+   And whoever has written a part looks whether it was not too late even for that.
 """
 
 from __future__ import annotations
 
 import os
 import random
+from contextlib import suppress
 from functools import cached_property
 from hashlib import blake2b
 from operator import itemgetter
@@ -57,6 +58,8 @@ INLINE = 2_048
 """Bytes of details that lie in the entry itself; more have a file of their own."""
 TOGETHER = 200
 """How many parts lie in one file."""
+PAST = 4
+"""For how many entries the parts of the attempt before stay."""
 MANY = 50
 """How many files of parts a job may have before those of others are taken over, so many at a time."""
 QUIET = 60
@@ -69,6 +72,10 @@ NOTHING = Raw(b"null")
 
 class Lost(Exception):
     """Somebody else was quicker: read again, and decide anew."""
+
+
+class Late(Lost):
+    """Parts were written, but the log has gone on so far since that versions no longer go by them."""
 
 
 class Past(Struct, frozen=True, array_like=True):
@@ -95,7 +102,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
         lead: By how much the version is ahead of the sum of all changes.
         begun: The number of the entry with which its attempt began; its parts lie under this number.
         marked: The number of the entry under which its markers were made.
-        past: With the entry that begins an attempt: where the parts of the one before lie.
+        past: With the first few entries of an attempt: where the parts of the one before lie.
         token: What tells it from all others; ``lineage``: the tokens of those before it, newest first.
         dropped: When it was dropped, in microseconds since 1970; None while the job is known.
     """
@@ -208,11 +215,11 @@ class State:
         if self.entry is None or self.entry.dropped is not None:
             return None
         head = self.entry.head
-        if not self.shards:
+        if not self.shards and self.least <= self.entry.lead:
             return head
         seen_at, expires_at = head.seen_at, head.expires_at
-        heard = max(shard.seen_at for shard in self.shards.values())
-        until = max(shard.expires_at for shard in self.shards.values())
+        heard = max((shard.seen_at for shard in self.shards.values()), default=0)
+        until = max((shard.expires_at for shard in self.shards.values()), default=0)
         if heard and not head.ended:
             seen_at = max(filter(None, (seen_at, moment(heard))))
         if until:
@@ -328,7 +335,7 @@ class Log:
                 return None
             if found.said is not None:
                 shards[name] = (found.said, found.stamp[0])
-        return shards if there else None
+        return shards if there or (path / place).is_dir() else None
 
     def glance(self, key: str) -> tuple[int, int]:
         """What changes whenever the job does."""
@@ -368,7 +375,8 @@ class Log:
             else (self._link(path, number, data, durable=durable) and self._counts(key, state, number, entry))
         )
         if made:
-            self._prune(state, number, entry)
+            with suppress(OSError):  # what stays is removed another time
+                self._prune(state, number, entry)
         else:
             self._floors[key] = number
             if entry.details_in and (state.entry is None or entry.details_in != state.entry.details_in):
@@ -463,17 +471,16 @@ class Log:
         return len(shares) * news
 
     def still_counts(self, key: str, state: State) -> bool:
-        """Whether the attempt that was read still runs."""
+        """Whether parts that were written to an attempt count: it runs, or versions still go by them."""
         newest = max((int(name) for name in self._folder.names(state.folder) if name.isdigit()), default=0)
         if newest == state.number:
             return True
-        now = self.load(key)
-        return (
-            now.known
-            and now.entry is not None
-            and state.entry is not None
-            and now.entry.begun == state.entry.begun
-        )
+        now, old = self.load(key).entry, state.entry
+        if now is None or old is None or now.dropped is not None:
+            return False
+        if now.past is not None and now.past.begun == old.begun:
+            return newest - now.begun < PAST - 1
+        return now.begun == old.begun
 
     def _quiet(self, state: State) -> list[str]:
         """Files of other processes that are to be taken over, see fact 5."""

@@ -16,7 +16,7 @@ Facts behind what may look odd here:
 
 from __future__ import annotations
 
-from heapq import merge
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from headway.core.snapshot import ENDED, Head
@@ -25,7 +25,7 @@ from headway.stores.folder import LEFT
 from headway.stores.folder_log import Entry, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from headway.stores.folder import Folder
@@ -100,19 +100,28 @@ class Markers:
             self._folder.remove_with_folders(path, 3)
 
     def newest(self, place: Path, groups: Collection[str], until: int | None = None) -> Iterator[Marker]:
-        """The markers of some groups, newest first; none that are newer than ``until``."""
-        found = [self._descending(place / group, until) for group in groups]
-        return merge(*found, key=lambda marker: (marker.at, marker.number), reverse=True)
+        """The markers of some groups, newest first; none that are newer than ``until``.
 
-    def _descending(self, place: Path, until: int | None) -> Iterator[Marker]:
+        What lives is listed first: a job that ends meanwhile is met there, or where the ended ones are.
+        """
+        where: dict[str, list[str]] = {}
+        for group in groups:
+            for bucket in self._folder.names(place / group):
+                where.setdefault(bucket, []).append(group)
         last = None if until is None else _bucket(until)
-        for bucket in sorted(self._folder.names(place), reverse=True):
-            if last is not None and bucket > last:
-                continue
-            for name in sorted(self._folder.names(place / bucket), reverse=True):
-                marker = _marker(place / bucket / name)
-                if marker is not None and (until is None or marker.at <= until):
-                    yield marker
+        for bucket in sorted(where, reverse=True):
+            if last is None or bucket <= last:
+                folders = [place / group / bucket for group in where[bucket]]
+                found = self._sorted(folders, reverse=True)
+                yield from (marker for marker in found if until is None or marker.at <= until)
+
+    def _sorted(self, folders: Iterable[Path], *, reverse: bool = False) -> Iterator[Marker]:
+        """The markers in some folders, by time: their names begin with it."""
+        found = [(name, folder) for folder in folders for name in self._folder.names(folder)]
+        for name, folder in sorted(found, key=itemgetter(0), reverse=reverse):
+            marker = _marker(folder / name)
+            if marker is not None:
+                yield marker
 
     def mend(self, stale: Collection[Marker]) -> None:
         """Remove markers whose job is not as they say, once that cannot be about to change."""
@@ -132,10 +141,7 @@ class Markers:
         for bucket in sorted(self._folder.names(self._due)):
             if bucket > last:
                 return
-            for name in sorted(self._folder.names(self._due / bucket)):
-                marker = _marker(self._due / bucket / name)
-                if marker is not None and marker.at <= now:
-                    yield marker
+            yield from (marker for marker in self._sorted([self._due / bucket]) if marker.at <= now)
 
     def done(self, marker: Marker) -> None:
         """A due job was seen to."""

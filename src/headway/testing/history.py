@@ -19,8 +19,12 @@ from __future__ import annotations
 import time
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import contextmanager
+from functools import partial
+from itertools import accumulate, pairwise
+from math import inf
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -251,12 +255,8 @@ def _nothing_acknowledged_is_missing(life: _Life) -> Iterator[tuple[str, Sequenc
     """Whoever reads after a write was acknowledged sees it, or what came after it."""
     acknowledged = [event for event in life.events if event.accepted]
     times = [event.returned for event in acknowledged]
-    newest: list[Event] = []
-    for event in acknowledged:
-        newest.append(event if not newest or event.version > newest[-1].version else newest[-1])
-    furthest: list[Event] = []
-    for event in acknowledged:
-        furthest.append(event if not furthest or _told(event) > _told(furthest[-1]) else furthest[-1])
+    newest = list(accumulate(acknowledged, partial(max, key=attrgetter("version"))))
+    furthest = list(accumulate(acknowledged, partial(max, key=_told)))
     for read in life.reads:
         place = bisect_left(times, read.called) - 1
         if place < 0:
@@ -268,24 +268,25 @@ def _nothing_acknowledged_is_missing(life: _Life) -> Iterator[tuple[str, Sequenc
 
 
 def _cancels_stay(life: _Life) -> Iterator[tuple[str, Sequence[Event]]]:
-    """From its acknowledgement on a request shows in every reading and answer until the job has ended."""
+    """From its acknowledgement on a request shows in every reading and answer until the job has ended.
+
+    An attempt of which nobody was told an end may have had one where a call was lost.
+    """
     ends = {event.attempt for event in life.shown if event.ended}
     ends |= {event.attempt_before for event in life.events if event.before in ENDED}
-    unsure = [event.called for event in life.lost if event.verb in {"end", "write", "cancel", "open"}]
+    unsure_since = min(
+        (event.called for event in life.lost if event.verb not in {"read", "listen"}), default=inf
+    )
     requests: dict[int, Event] = {}
     for event in life.events:
         if event.verb == "cancel" and event.accepted and not event.ended:
             requests.setdefault(event.attempt, event)
+    silent = [event for event in life.shown if not event.ended and event.cancel is None]
     for attempt, request in requests.items():
-        for event in life.shown:
-            if event.called <= request.returned or event.ended or event.cancel is not None:
-                continue
-            if event.attempt < attempt or event.outcome == "superseded":
-                continue
-            reopened = event.attempt > attempt and (
-                ends & set(range(attempt, event.attempt)) or any(at < event.returned for at in unsure)
-            )
-            if not reopened:
+        for event in silent:
+            between = set(range(attempt, event.attempt))
+            has_ended = bool(between) and (bool(ends & between) or unsure_since < event.returned)
+            if event.called > request.returned and event.attempt >= attempt and not has_ended:
                 yield "a cancel that was acknowledged is never lost", (request, event)
 
 
@@ -366,6 +367,15 @@ def _line(event: Event) -> str:
     )
 
 
+class _Asked(NamedTuple):
+    """One thing that is asked for in a call, and about which job."""
+
+    verb: str
+    id: str
+    told: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    parts: tuple[tuple[str, int, str, float], ...] = ()
+
+
 class _Recorder(Store):
     """A store that writes down what is asked of it by one worker or reader."""
 
@@ -378,53 +388,51 @@ class _Recorder(Store):
     def open(self, record: Snapshot, over: Over = "anything", *, exclusive: bool = False) -> Answer:
         """See `Store.open`."""
         told = {"over": over, "exclusive": exclusive, "run": record.run}
-        with _Call(self, "open", [(record.id, told, ())]) as call:
+        with self._recording(_Asked("open", record.id, told)) as answers:
             answer = self.store.open(record, over, exclusive=exclusive)
-            before = answer.snapshot if answer.outcome == "opened" else None
-            call.answered(
-                answer,
-                before=before.status if before else "",
-                attempt_before=before.attempt if before else 0,
-            )
+            answers[0] = _answered(answer)
+            if answer.outcome == "opened" and answer.snapshot is not None:
+                answers[0] |= {"before": answer.snapshot.status, "attempt_before": answer.snapshot.attempt}
         return answer
 
     def write(
         self, records: Sequence[Snapshot], parts: Sequence[Part] = (), listening: Collection[str] = ()
     ) -> dict[str, Answer]:
         """See `Store.write`.  An answer tells of the last record of its id; of others nothing is known."""
-        told: list[_Told] = [(record.id, _of_record(record), ()) for record in records]
-        told += [(job, {}, _of_parts(parts, job)) for job in dict.fromkeys(part.job for part in parts)]
-        told += [(id, {}, ()) for id in listening]
-        verbs = ["write"] * len(records) + ["part"] * (len(told) - len(records) - len(listening))
-        verbs += ["listen"] * len(listening)
-        with _Call(self, "write", told, verbs) as call:
-            answers = self.store.write(records, parts, listening)
-            last = {record.id: place for place, record in enumerate(records)}
-            for place, (id, _, _) in enumerate(told):
-                known = place == last.get(id, place) if verbs[place] == "write" else id not in last
-                call.answered_at(place, answers[id], outcome=None if known else "unknown")
-        return answers
+        asked = [_Asked("write", record.id, _shown(record, _TOLD)) for record in records]
+        asked += [
+            _Asked("part", job, {}, _of_parts(parts, job))
+            for job in dict.fromkeys(part.job for part in parts)
+        ]
+        asked += [_Asked("listen", id) for id in listening]
+        last = {record.id: place for place, record in enumerate(records)}
+        with self._recording(*asked) as answers:
+            answer = self.store.write(records, parts, listening)
+            for place, one in enumerate(asked):
+                answers[place] = _answered(answer[one.id])
+                if last.get(one.id, place) != place:
+                    answers[place]["outcome"] = "unknown"
+        return answer
 
     def end(self, id: str, attempt: int, status: str, error: Error | None = None) -> Answer:
         """See `Store.end`."""
-        with _Call(self, "end", [(id, {"attempt": attempt, "status": status}, ())]) as call:
+        with self._recording(_Asked("end", id, {"attempt": attempt, "status": status})) as answers:
             answer = self.store.end(id, attempt, status, error)
-            call.answered(answer)
+            answers[0] = _answered(answer)
         return answer
 
     def request_cancel(self, id: str) -> Answer:
         """See `Store.request_cancel`."""
-        with _Call(self, "cancel", [(id, {}, ())]) as call:
+        with self._recording(_Asked("cancel", id)) as answers:
             answer = self.store.request_cancel(id)
-            call.answered(answer)
+            answers[0] = _answered(answer)
         return answer
 
     def read(self, ids: Collection[str], *, details: bool = False) -> dict[str, Snapshot]:
         """See `Store.read`."""
-        with _Call(self, "read", [(id, {}, ()) for id in ids]) as call:
+        with self._recording(*(_Asked("read", id) for id in ids)) as answers:
             found = self.store.read(ids, details=details)
-            for place, id in enumerate(ids):
-                call.read_at(place, found.get(id))
+            answers.update({place: _read(found.get(id)) for place, id in enumerate(ids)})
         return found
 
     def find(
@@ -439,11 +447,8 @@ class _Recorder(Store):
         """See `Store.find`; what is found counts as read."""
         called = time.monotonic()
         page = self.store.find(scope=scope, parent=parent, status=status, limit=limit, cursor=cursor)
-        call = _Call(self, "read", [(job.id, {}, ()) for job in page])
-        call.called = called
-        with call:
-            for place, job in enumerate(page):
-                call.read_at(place, job)
+        for job in page:
+            self._record(_Asked("read", job.id), called, _read(job))
         return page
 
     def listen(self) -> Subscription:
@@ -452,9 +457,9 @@ class _Recorder(Store):
 
     def forget(self, id: str) -> bool:
         """See `Store.forget`."""
-        with _Call(self, "forget", [(id, {}, ())]) as call:
+        with self._recording(_Asked("forget", id)) as answers:
             known = self.store.forget(id)
-            call.answered(Answer("forgotten" if known else "refused"))
+            answers[0] = {"outcome": "forgotten" if known else "refused"}
         return known
 
     def sweep(self, limit: int = 100) -> int:
@@ -481,64 +486,49 @@ class _Recorder(Store):
         """See `Store.close`."""
         self.store.close()
 
+    @contextmanager
+    def _recording(self, *asked: _Asked) -> Iterator[dict[int, dict[str, Any]]]:
+        """A call; the block notes what came of each thing that was asked for, by its place.
 
-_Told = tuple[str, dict[str, Any], tuple[tuple[str, int, str, float], ...]]
+        A call that was refused before anything was asked leaves no trace.
+        """
+        answers: dict[int, dict[str, Any]] = {}
+        called = time.monotonic()
+        try:
+            yield answers
+        except InvalidValue:
+            raise
+        except HeadwayError:
+            answers = {place: {"outcome": LOST} for place in range(len(asked))}
+            raise
+        finally:
+            for place, answer in answers.items():
+                self._record(asked[place], called, answer)
 
-
-class _Call:
-    """One call on its way: what was asked for, and what came of each id."""
-
-    def __init__(
-        self, recorder: _Recorder, verb: str, told: Sequence[_Told], verbs: Sequence[str] = ()
-    ) -> None:
-        self._recorder = recorder
-        self._told = told
-        self._verbs = verbs or [verb] * len(told)
-        self._answers: dict[int, dict[str, Any]] = {}
-        self.called = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        returned = time.monotonic()
-        if kind is not None and issubclass(kind, InvalidValue):
-            return  # refused before it was asked
-        if kind is not None and not issubclass(kind, HeadwayError):
-            return
-        for place, (id, told, parts) in enumerate(self._told):
-            answer = {"outcome": LOST} if kind else self._answers[place]
-            self._recorder._events.append(  # noqa: SLF001 - its own
-                Event(
-                    self._recorder._who,  # noqa: SLF001 - its own
-                    self._verbs[place], id, self.called, returned, told=told, parts=parts, **answer,
-                )
-            )  # fmt: skip
-
-    def answered(self, answer: Answer, **more: Any) -> None:
-        """What a call about one id was answered."""
-        self.answered_at(0, answer, **more)
-
-    def answered_at(self, place: int, answer: Answer, *, outcome: str | None = None, **more: Any) -> None:
-        """What was answered to one of several things."""
-        names = ("version", "attempt", "run", "status", "cancel")
-        shown = {name: getattr(answer, name) for name in names}
-        self._answers[place] = {"outcome": outcome or answer.outcome} | shown | more
-
-    def read_at(self, place: int, job: Snapshot | None) -> None:
-        """How one of several jobs reads."""
-        if job is None:
-            self._answers[place] = {"outcome": ABSENT}
-            return
-        names = ("version", "attempt", "run", "status", "cancel", "step")
-        shown = {name: getattr(job, name) for name in names}
-        counts = {stage or "": float(count) for stage, count in job.totals.counts.items()}
-        self._answers[place] = {"outcome": "seen", "counts": counts} | shown
+    def _record(self, asked: _Asked, called: float, answer: dict[str, Any]) -> None:
+        verb, id, told, parts = asked
+        now = time.monotonic()
+        self._events.append(Event(self._who, verb, id, called, now, told=told, parts=parts, **answer))
 
 
-def _of_record(record: Snapshot) -> dict[str, Any]:
-    names = ("attempt", "run", "status", "step", "cancel")
-    return {name: getattr(record, name) for name in names}
+_ANSWERED = ("version", "attempt", "run", "status", "cancel")
+_READ = (*_ANSWERED, "step")
+_TOLD = ("attempt", "run", "status", "step", "cancel")
+
+
+def _shown(one: object, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in names}
+
+
+def _answered(answer: Answer) -> dict[str, Any]:
+    return {"outcome": answer.outcome} | _shown(answer, _ANSWERED)
+
+
+def _read(job: Snapshot | None) -> dict[str, Any]:
+    if job is None:
+        return {"outcome": ABSENT}
+    counts = {stage or "": float(count) for stage, count in job.totals.counts.items()}
+    return {"outcome": "seen", "counts": counts} | _shown(job, _READ)
 
 
 def _of_parts(parts: Sequence[Part], job: str) -> tuple[tuple[str, int, str, float], ...]:

@@ -96,7 +96,7 @@ class Scene:
     @pytest.fixture
     def lease(self, clock: Clock | None) -> float:
         """A lease that can be waited for."""
-        return LEASE if clock else 0.3
+        return LEASE if clock else 0.5
 
     @pytest.fixture
     def pass_time(self, clock: Clock | None) -> Callable[[float], object]:

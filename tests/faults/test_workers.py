@@ -1,0 +1,129 @@
+"""F1, F13, F14, F29: workers that are killed, forked, doubled, asleep, or hold the interpreter."""
+
+import random
+import signal
+import time
+
+import pytest
+from tests.faults.scene import LEASE, SERVERS, SOON, begun, on
+from tests.worker.processes import eventually
+
+pytestmark = pytest.mark.nightly  # minutes of waiting for heartbeats and failovers
+
+TELLS = """
+with hw.job("Import", id=sys.argv[2], scope="all", total=10**9, lease=2) as job:
+    told = None
+    while True:
+        job.advance()
+        now = job._entry._told
+        if now is not told:
+            told = now
+            print(told.count, flush=True)
+        time.sleep(0.0005)
+"""
+"""It says what was acknowledged."""
+
+
+@pytest.mark.parametrize(
+    "kills", [4, pytest.param(50, marks=[pytest.mark.nightly, pytest.mark.timeout(600)])]
+)
+def test_f1_a_worker_killed_anywhere_shows_and_nothing_acknowledged_is_missing(
+    hw, address, begin, viewed, kills
+):
+    chance = random.Random(kills)
+    for batch in range(0, kills, 4):
+        ids = [f"job-{number}" for number in range(batch, batch + 4)]
+        workers = {id: begin(TELLS, address, id) for id in ids}
+        views = {id: viewed(id) for id in ids}
+        for view in views.values():
+            view.shows(lambda one: one.status == "running", 30)
+        killed = {}
+        for id, worker in workers.items():
+            time.sleep(chance.random() * 0.4)
+            worker.kill()
+            killed[id] = time.monotonic()
+        for id, worker in workers.items():
+            out, _ = worker.communicate(timeout=10)
+            acknowledged = max(map(int, out.split("\n")[:-1] or [0]))
+            assert hw.get(id).count >= acknowledged
+        for id, view in views.items():
+            view.shows(lambda one: one.status == "stalled", LEASE + SOON)
+            assert time.monotonic() - killed[id] < LEASE + SOON
+            assert view.never_goes_back()
+
+
+@on(*SERVERS)
+def test_f13_no_connection_is_shared_with_a_child_that_was_forked(address, begin):
+    worker = begin("""
+    import psutil
+    def mine():
+        return {(line.laddr, line.raddr) for line in psutil.Process().net_connections("tcp")}
+    with hw.job("parent", id="parent") as job:
+        hw.get("parent")
+        before = mine()
+        assert before
+        def child():
+            with hw.job("child", scope="children") as own:
+                own.advance()
+                hw.get("parent")
+                assert hw.find(scope="children")
+            assert not before & mine(), (before, mine())
+            os._exit(0)
+        for _ in range(10):
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    child()
+                finally:
+                    os._exit(1)
+            job.advance()
+            assert os.waitpid(pid, 0)[1] == 0
+        assert {one.status for one in hw.find(scope="children")} == {"completed"}
+    print(hw.get("parent").count)
+    """, address)  # fmt: skip
+    out, errors = worker.communicate(timeout=60)
+    assert (worker.returncode, errors) == (0, "")
+    assert out == "10\n"
+
+
+def test_f14_a_zombie_that_wakes_up_changes_nothing(hw, address, begin):
+    zombie = begin("""
+with hw.job("Import", id="one", total=10**9, lease=2) as job:
+    print("begun", flush=True)
+    while not job._entry.over:
+        job.advance()
+        time.sleep(0.001)
+    print("superseded", flush=True)
+    job.fail("by the zombie")
+""", address)  # fmt: skip
+    begun(zombie)
+    eventually(lambda: hw.get("one").count)
+    zombie.send_signal(signal.SIGSTOP)
+    eventually(lambda: hw.get("one").status == "stalled", LEASE + SOON)
+    with hw.job("Import", id="one", total=10, lease=LEASE, exclusive=True) as second:
+        second.advance(3)
+        zombie.send_signal(signal.SIGCONT)
+        assert zombie.stdout.readline() == "superseded\n"
+        zombie.communicate(timeout=20)
+        seen = eventually(lambda: (found := hw.get("one")).count == 3 and found)
+        assert (seen.status, seen.attempt) == ("running", 2)
+    seen = hw.get("one", details=True)
+    assert (seen.status, seen.attempt, seen.count, seen.error) == ("completed", 2, 3, None)
+
+
+@pytest.mark.parametrize("hog", [1, pytest.param(20, marks=pytest.mark.nightly)])
+def test_f29_native_code_that_holds_the_interpreter_is_no_dead_worker(address, begin, viewed, hog):
+    """For half of its lease: a heartbeat may just have been due when it began."""
+    worker = begin("""
+    import ctypes
+    with hw.job("Import", id="one", lease=float(sys.argv[2])) as job:
+        job.advance()
+        time.sleep(1)
+        ctypes.PyDLL(None).usleep(int(float(sys.argv[3]) * 1e6))
+        job.advance()
+    """, address, 2 * hog, hog)  # fmt: skip
+    view = viewed()
+    view.shows(lambda one: one.status == "completed", hog + 20)
+    assert worker.wait(10) == 0
+    assert "stalled" not in {one.status for one in view.seen}
+    assert view.never_goes_back()
