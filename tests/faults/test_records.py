@@ -26,7 +26,7 @@ MEGABYTE = 2**20
     [(6, 3), pytest.param(50, 30, marks=[pytest.mark.nightly, pytest.mark.timeout(300)])],
 )
 @on("sqlite")
-def test_f24_many_writers_and_a_reader_that_never_ends_keep_the_file_small(
+def test_f24_many_writers_and_a_long_reader_hold_nobody_up_and_the_log_shrinks_afterwards(
     hw, begin, tmp_path, writers, seconds
 ):
     script = """
@@ -45,8 +45,11 @@ def test_f24_many_writers_and_a_reader_that_never_ends_keep_the_file_small(
         for worker in workers:
             out, errors = worker.communicate(timeout=seconds + 60)
             assert (worker.returncode, out, errors) == (0, "", "")
-        assert Path(f"{path}-wal").stat().st_size < 64 * MEGABYTE
-        reader.execute("ROLLBACK")
+        reader.execute("ROLLBACK")  # no log can shrink while somebody reads what was before it
+    for _ in range(3):
+        with hw.job("After"):
+            pass
+    assert Path(f"{path}-wal").stat().st_size < 8 * MEGABYTE
     assert {job.status for job in hw.find(scope="all", limit=200)} == {"completed"}
 
 
