@@ -39,10 +39,10 @@ def _shares(place: Place, jobs: int, seconds: float) -> tuple[float, float]:
     with closing(headway.connect(place.url)) as hw:
         live = [hw.job(f"Job {n}", total=10**9, scope="bench").start() for n in range(jobs)]
         _work(live, 2.0)
-        before, began = (_seconds_of_me(), _seconds_of(place)), time.perf_counter()
+        before, began = (time.process_time(), _seconds_of(place)), time.perf_counter()
         _work(live, seconds)
         took = time.perf_counter() - began
-        shares = (_seconds_of_me() - before[0]) / took, (_seconds_of(place) - before[1]) / took
+        shares = (time.process_time() - before[0]) / took, (_seconds_of(place) - before[1]) / took
         assert all((hw.get(job.id) or job).count for job in live[:50]), "nothing was published"
         for job in live:
             job.complete()
@@ -55,10 +55,6 @@ def _work(live: list[headway.Job], seconds: float) -> None:
         for job in live:
             job.advance()
         time.sleep(PAUSE)
-
-
-def _seconds_of_me() -> float:
-    return time.process_time()
 
 
 def _seconds_of(place: Place) -> float:

@@ -21,6 +21,8 @@ from headway.core import fraction
 
 Number = int | float
 
+TIMES = ("created_at", "started_at", "ended_at", "seen_at", "expires_at")
+"""The fields of a head that are moments, which stores keep in whole microseconds."""
 LIVE = frozenset({"pending", "running", "retrying"})
 UNENDED = ("pending", "running", "retrying", "stalled")
 ENDED = frozenset({"completed", "failed", "cancelled", "stopped"})

@@ -81,8 +81,7 @@ def end_job(old: Head | None, attempt: int, status: str, now: datetime) -> Decis
     Raises:
         InvalidValue: The status is no end.
     """
-    if status not in ENDED and status != "retrying":
-        raise InvalidValue("status", status, f"an end is one of {', '.join(sorted(ENDED))}")
+    check_end(status)
     if old is None or attempt > old.attempt:
         return Decision("missing")
     if attempt < old.attempt:
@@ -167,6 +166,26 @@ def part_of(old: Head | None, part: Part, now: datetime, *, news: bool = True) -
     return Decision("heartbeat", _kept(head, old))
 
 
+def check_end(status: str) -> None:
+    """Whether others than the worker may tell this status.
+
+    Raises:
+        InvalidValue: It is no end, nor a retry.
+    """
+    if status not in ENDED and status != "retrying":
+        raise InvalidValue("status", status, f"an end is one of {', '.join(sorted(ENDED))}")
+
+
+def check_run(run: str | None) -> None:
+    """Whether this may claim a job.
+
+    Raises:
+        InvalidValue: It is no token.
+    """
+    if not run:
+        raise InvalidValue("run", run, "whoever claims a job brings the token of its run")
+
+
 def micros(moment: datetime) -> int:
     """Whole microseconds since 1970."""
     return (moment - _EPOCH) // _MICROSECOND
@@ -178,8 +197,7 @@ def moment(micros: int) -> datetime:
 
 
 def _claim(old: Head | None, new: Head, now: datetime, *, exclusive: bool) -> Decision:
-    if not new.run:
-        raise InvalidValue("run", new.run, "whoever claims a job brings the token of its run")
+    check_run(new.run)
     if old is None:
         return _opened(_running(new, 1, now), None, now)
     if old.run is not None and old.run == new.run:

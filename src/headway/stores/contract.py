@@ -18,13 +18,22 @@ from headway.core import arguments
 from headway.core.snapshot import UNENDED, Error, Part, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from headway.core.transitions import Over
 
 PAGE = 50
 """How many jobs a page has where nothing else is asked for."""
 LARGEST_PAGE = arguments.LARGEST_PAGE
+RUNS = 8
+"""How many runs of a kind are kept for estimates of later ones."""
+KINDS = 1_000
+"""Of how many kinds, those that were used last."""
+ROOM = 100 * 1024 * 1024
+"""Bytes that should be left on the disk of a store that keeps files."""
+HEARD = 10_000
+"""How many ids of watched scopes a subscription remembers, to look after them when it was cut off."""
 POLL = 0.1
 """Seconds between two looks of a subscription that has no better way to hear of changes."""
 
@@ -297,15 +306,43 @@ class Polling(Subscription):
         """The watched ids, and of each scope all that live and the newest of the others."""
         shown = self._store.read(list(self._ids))
         for scope in self._scopes:
-            newest = self._store.find(scope=scope, limit=LARGEST_PAGE)
-            shown |= {one.id: one for one in (*newest, *self._living(scope))}
+            shown |= {one.id: one for one in shown_of(self._store, scope)}
         return shown
 
-    def _living(self, scope: str | None) -> Iterator[Snapshot]:
-        cursor = None
-        while True:
-            page = self._store.find(scope=scope, status=UNENDED, limit=LARGEST_PAGE, cursor=cursor)
-            yield from page
-            cursor = page.cursor
-            if cursor is None:
-                return
+
+class Heard:
+    """The ids of watched scopes that were heard of last, for when a subscription was cut off."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, None] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids."""
+        return iter(self._ids)
+
+    def add(self, ids: Iterable[str]) -> None:
+        """Remember these too, and in the end forget the oldest."""
+        self._ids |= dict.fromkeys(ids)
+        while len(self._ids) > HEARD:
+            del self._ids[next(iter(self._ids))]
+
+
+def shown_of(store: Store, scope: str | None) -> Iterator[Snapshot]:
+    """Of a scope (None: of all jobs) the newest, and all that live."""
+    yield from store.find(scope=scope, limit=LARGEST_PAGE)
+    cursor = None
+    while True:
+        page = store.find(scope=scope, status=UNENDED, limit=LARGEST_PAGE, cursor=cursor)
+        yield from page
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+def short_of_room(folder: Path) -> Iterator[Finding]:
+    """A warning where the disk of a folder is nearly full."""
+    import shutil  # only who asks pays for it
+
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        yield Finding("warning", f"its disk has {free // 2**20:,} MiB left", "make room")

@@ -17,7 +17,6 @@ from __future__ import annotations
 import errno
 import os
 import random
-import shutil
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -37,7 +36,18 @@ from headway.core.errors import InvalidValue, StoreUnavailable
 from headway.core.snapshot import Head, Snapshot, Totals
 from headway.core.transitions import add_up, micros, moment
 from headway.core.wire import decode_cursor, encode_cursor
-from headway.stores.contract import LARGEST_PAGE, PAGE, POLL, Finding, Page, Profile, Subscription
+from headway.stores.contract import (
+    KINDS,
+    LARGEST_PAGE,
+    PAGE,
+    POLL,
+    RUNS,
+    Finding,
+    Page,
+    Profile,
+    Subscription,
+    short_of_room,
+)
 from headway.stores.folder import LEFT, Folder, NotOurs
 from headway.stores.folder_log import (
     INLINE,
@@ -70,16 +80,12 @@ T = TypeVar("T")
 PATIENCE = 2.0
 """Seconds for which a change is tried again while others are quicker."""
 KINDS_IN = "kinds"
-RUNS = 8
-KINDS = 1_000
 EXAMINED = 10
 """How many jobs a sweep looks at for each that it may drop."""
 WALKED = 5
 """How many jobs a sweep looks at, due or not, so that a lost marker is made again."""
 SHARE = 10
 """A subscription rests so many times as long as it took to look."""
-ROOM = 100 * 1024 * 1024
-"""Bytes that should be left on its disk."""
 FORM = "a folder is file:///absolute/path, or file:///C:/path on Windows"
 
 
@@ -327,10 +333,7 @@ class FileStore(TransactionalStore):
         if abs(ahead) > 1:
             what = f"its clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
             found.append(Finding("ok", f"{what}; only its own counts"))
-        free = shutil.disk_usage(self.path).free
-        if free < ROOM:
-            found.append(Finding("warning", f"its disk has {free // 2**20:,} MiB left", "make room"))
-        return found
+        return [*found, *short_of_room(self.path)]
 
     def migrate(self) -> bool:
         """Make the folder; whether there was none."""

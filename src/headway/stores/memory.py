@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from headway import threads
 from headway.core.transitions import add_up, sweep
-from headway.stores.contract import Finding, Profile, Subscription
+from headway.stores.contract import KINDS, RUNS, Finding, Profile, Subscription
 from headway.stores.transactional import Kept, Transaction, TransactionalStore, wall_clock
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from headway.core.snapshot import Head, Part, Totals
 
-RUNS = 8
-KINDS = 1_000
 
 _named: dict[str, _Shelf] = {}
 

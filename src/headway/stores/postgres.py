@@ -36,21 +36,24 @@ import msgspec
 from msgspec.structs import replace
 
 from headway import threads
-from headway.core import arguments, wire
+from headway.core import arguments, transitions, wire
 from headway.core.errors import InvalidValue, MissingPackage, StoreUnavailable
-from headway.core.snapshot import ENDED, Details, Head, Snapshot, Totals, as_read
+from headway.core.snapshot import TIMES, Details, Head, Snapshot, Totals, as_read
 from headway.core.transitions import micros, moment
 from headway.stores.connections import TIMEOUT, Connections, without_secrets
 from headway.stores.contract import (
-    LARGEST_PAGE,
+    KINDS,
     PAGE,
+    RUNS,
     Answer,
     Finding,
+    Heard,
     Page,
     Polling,
     Profile,
     Store,
     Subscription,
+    shown_of,
 )
 
 try:
@@ -83,18 +86,13 @@ ARRIVAL = 1.0
 """Seconds within which a notice must arrive."""
 SLICE = 0.1
 """Seconds after which a wait looks whether it was closed."""
-HEARD = 10_000
-"""How many ids of watched scopes a subscription remembers, to look after them when it was cut off."""
-RUNS = 8
-KINDS = 1_000
 FEW = 10
 """So few free connections are worth a word."""
 
 _FILES = ("tables.sql", "rules.sql", "verbs.sql")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
 _HEAD = Head.__struct_fields__
-_TIMES = ("created_at", "started_at", "ended_at", "seen_at", "expires_at")
-_TIME_PLACES = [_HEAD.index(name) for name in _TIMES]
+_TIME_PLACES = [_HEAD.index(name) for name in TIMES]
 _TOTALS = (
     "counts::text",
     "children_weight::float8",
@@ -123,8 +121,8 @@ class PostgresStore(Store):
 
     def open(self, record: Snapshot, over: Over = "anything", *, exclusive: bool = False) -> Answer:
         """See `Store.open`."""
-        if over == "anything" and not record.run:
-            raise InvalidValue("run", record.run, "whoever claims a job brings the token of its run")
+        if over == "anything":
+            transitions.check_run(record.run)
         columns = ", ".join(f"(sight.job).{name}" for name in _COLUMNS)
         details = ", ".join(f"sight.{name}" for name in (*_DETAILS, "told"))
         rows = self._call(
@@ -172,9 +170,7 @@ class PostgresStore(Store):
 
     def end(self, id: str, attempt: int, status: str, error: Error | None = None) -> Answer:
         """See `Store.end`."""
-        if status not in ENDED and status != "retrying":
-            reason = f"an end is one of {', '.join(sorted(ENDED))}"
-            raise InvalidValue("status", status, reason)
+        transitions.check_end(status)
         told = None if error is None else wire.encode_error(error).decode()
         return self._decide("end(%s, %s, %s, %s)", id, attempt, status, told)
 
@@ -658,7 +654,7 @@ def _marks(values: Collection[object]) -> str:
 def _told(record: Snapshot) -> dict[str, Any]:
     """A record as the functions take it."""
     told: dict[str, Any] = {name: getattr(record, name) for name in _HEAD}
-    for name in _TIMES:
+    for name in TIMES:
         if told[name] is not None:
             told[name] = micros(told[name])
     told["facts"] = wire.encode_facts(record).decode()
@@ -745,7 +741,7 @@ class _Notices(Subscription):
         self._private = ""
         self._watched: set[str] = set()
         self._changed: set[str] = set()
-        self._heard: dict[str, None] = {}
+        self._heard = Heard()
         self._missed = False
         self._asked = 0.0
         self._answered = True
@@ -914,9 +910,7 @@ class _Notices(Subscription):
         elif channel in self._watched:
             self._changed.add(id)
             if self._scopes:
-                self._heard[id] = None
-                if len(self._heard) > HEARD:
-                    del self._heard[next(iter(self._heard))]
+                self._heard.add([id])
 
     def _ask(self) -> None:
         """Send a notice to itself."""
@@ -942,5 +936,5 @@ class _Notices(Subscription):
         self._changed |= self._ids
         self._changed.update(self._heard)
         for scope in self._scopes:
-            self._changed.update(job.id for job in self._store.find(scope=scope, limit=LARGEST_PAGE))
+            self._changed.update(job.id for job in shown_of(self._store, scope))
         self._missed = False

@@ -24,20 +24,21 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from headway import threads
-from headway.core import arguments, wire
-from headway.core.errors import InvalidValue, StoreUnavailable
-from headway.core.snapshot import ENDED, UNENDED, Details, Head, Snapshot, Totals, as_read
+from headway.core import arguments, transitions, wire
+from headway.core.errors import StoreUnavailable
+from headway.core.snapshot import TIMES, Details, Head, Snapshot, Totals, as_read
 from headway.core.transitions import micros, moment
 from headway.stores.contract import (
-    LARGEST_PAGE,
     PAGE,
     Answer,
     Finding,
+    Heard,
     Page,
     Polling,
     Profile,
     Store,
     Subscription,
+    shown_of,
 )
 from headway.stores.redis_servers import Call, Line, Refused, Script, Servers, Unheard
 
@@ -57,15 +58,12 @@ PING = 5.0
 """Seconds of silence after which a server is asked whether it is still there."""
 ANSWERED = 2.0
 """Seconds within which it must answer."""
-HEARD = 10_000
-"""How many ids of watched scopes a subscription remembers, to look after them when it was cut off."""
 
 _JOB = Script("index", "rules", "job")
 _FIND = Script("index", "find")
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 _decode_profile = msgspec.json.Decoder(Profile).decode
-_TIMES = ("created_at", "started_at", "ended_at", "seen_at", "expires_at")
 _DURATIONS = ("lease", "retention")
 
 
@@ -80,8 +78,8 @@ class RedisStore(Store):
 
     def open(self, record: Snapshot, over: Over = "anything", *, exclusive: bool = False) -> Answer:
         """See `Store.open`."""
-        if over == "anything" and not record.run:
-            raise InvalidValue("run", record.run, "whoever claims a job brings the token of its run")
+        if over == "anything":
+            transitions.check_run(record.run)
         if self._servers.clustered:
             self._find("expect", {"id": record.id, "within": WITHIN})
         asked = _told(record) | {"over": over, "exclusive": exclusive}
@@ -109,8 +107,7 @@ class RedisStore(Store):
 
     def end(self, id: str, attempt: int, status: str, error: Error | None = None) -> Answer:
         """See `Store.end`."""
-        if status not in ENDED and status != "retrying":
-            raise InvalidValue("status", status, f"an end is one of {', '.join(sorted(ENDED))}")
+        transitions.check_end(status)
         told = None if error is None else wire.encode_error(error).decode()
         return self._decide(id, "end", {"attempt": attempt, "status": status, "told": told})
 
@@ -165,13 +162,13 @@ class RedisStore(Store):
 
     def forget(self, id: str) -> bool:
         """See `Store.forget`."""
-        return _can_be_kept(id) and self._ask([(id, "forget", {})])[0].answer.outcome == "dropped"
+        return _can_be_kept(id) and self._ask([(id, "forget", {})])[0].outcome == b"dropped"
 
     def sweep(self, limit: int = 100) -> int:
         """See `Store.sweep`."""
         ids = [id.decode() for id in self._find("overdue", {"limit": limit})]
         swept = self._look_after(ids)
-        return sum(one.answer.outcome == "dropped" for one in swept)
+        return sum(one.outcome == b"dropped" for one in swept)
 
     def history(self, kind: str) -> list[Profile]:
         """See `Store.history`."""
@@ -235,7 +232,7 @@ class RedisStore(Store):
         """In a Cluster: what a job's change means for keys and channels on other servers."""
         calls = []
         for one in said:
-            if one.place or one.answer.outcome in {"dropped", "missing"}:
+            if one.place or one.outcome in {b"dropped", b"missing"}:
                 place = _unpack(one.place) if one.place else None
                 calls.append(self._finding("put", {"id": one.id, "place": place}))
             if one.rang:
@@ -341,7 +338,7 @@ class _Watch(Subscription):
         self._ids: set[str] = set()
         self._scopes: set[str | None] = set()
         self._rung: set[str] = set()
-        self._heard: dict[str, None] = {}
+        self._heard = Heard()
         self._cut_off = False
         self._closed = False
         self._busy = threads.lock()
@@ -431,28 +428,15 @@ class _Watch(Subscription):
         """Everything that is watched may have changed meanwhile."""
         self._subscribe([*self._channels(self._ids, self._scopes)])
         self._cut_off = False
-        changed = self._ids | self._heard.keys()
+        changed = {*self._ids, *self._heard}
         for scope in self._scopes:
-            changed |= {job.id for job in self._of_scope(scope)}
+            changed |= {job.id for job in shown_of(self._store, scope)}
         self._remember(changed)
         return changed
 
-    def _of_scope(self, scope: str | None) -> Iterator[Snapshot]:
-        """All that live, and the newest of the others."""
-        yield from self._store.find(scope=scope, limit=LARGEST_PAGE)
-        cursor = None
-        while True:
-            page = self._store.find(scope=scope, status=UNENDED, limit=LARGEST_PAGE, cursor=cursor)
-            yield from page
-            cursor = page.cursor
-            if cursor is None:
-                return
-
     def _remember(self, ids: Collection[str]) -> None:
         if self._scopes:
-            self._heard |= dict.fromkeys(ids)
-            for id in list(self._heard)[: max(0, len(self._heard) - HEARD)]:
-                del self._heard[id]
+            self._heard.add(ids)
 
     def _channels(self, ids: Collection[str], scopes: Collection[str | None]) -> Iterator[str]:
         yield from (self._store.channel_of(id=id) for id in ids)
@@ -506,7 +490,7 @@ def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 def _told(record: Snapshot) -> dict[str, Any]:
     """A record as its script takes it in."""
     head = {name: value for name, value in asdict(record.head).items() if value is not None}
-    for name in _TIMES:
+    for name in TIMES:
         if name in head:
             head[name] = micros(head[name])
     details = record.details
@@ -522,7 +506,7 @@ def _told(record: Snapshot) -> dict[str, Any]:
 
 def _head(packed: bytes) -> Head:
     kept = _unpack(packed)
-    for name in _TIMES:
+    for name in TIMES:
         if name in kept:
             kept[name] = moment(kept[name])
     for name in _DURATIONS:

@@ -16,7 +16,7 @@ Facts behind what may look odd here:
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from hashlib import sha1
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -128,11 +128,8 @@ class Servers:
         Raises:
             StoreUnavailable: A server did not answer, or said no.
         """
-        try:
-            with self._connections.borrow() as client:
-                return client.run(calls)
-        except Unheard as error:
-            raise self.unavailable(error) from error
+        with self._reached() as client:
+            return client.run(calls)
 
     def connect(self) -> Client:
         """A client of its own, not yet connected but where a Cluster's or Sentinels' map is needed."""
@@ -144,11 +141,8 @@ class Servers:
         Raises:
             StoreUnavailable: One did not answer, or said no.
         """
-        try:
-            with self._connections.borrow() as client:
-                return client.facts()
-        except Unheard as error:
-            raise self.unavailable(error) from error
+        with self._reached() as client:
+            return client.facts()
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
@@ -162,6 +156,14 @@ class Servers:
         return StoreUnavailable(
             self.shown, reason.rstrip("."), self._advice(f"{type(error).__name__} {reason}")
         )
+
+    @contextmanager
+    def _reached(self) -> Iterator[Client]:
+        try:
+            with self._connections.borrow() as client:
+                yield client
+        except Unheard as error:
+            raise self.unavailable(error) from error
 
     def _advice(self, reason: str) -> str:
         if "NOPERM" in reason or "NoPermission" in reason:

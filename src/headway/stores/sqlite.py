@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
@@ -47,10 +46,10 @@ import msgspec
 from headway import threads
 from headway.core import arguments
 from headway.core.errors import InvalidValue, StoreUnavailable
-from headway.core.snapshot import ENDED, PHASE, Head, Part, Totals
+from headway.core.snapshot import ENDED, PHASE, TIMES, Head, Part, Totals
 from headway.core.transitions import micros, moment
 from headway.core.wire import decode_cursor, encode_cursor
-from headway.stores.contract import PAGE, Finding, Page, Profile, Subscription
+from headway.stores.contract import KINDS, PAGE, RUNS, Finding, Page, Profile, Subscription, short_of_room
 from headway.stores.transactional import Kept, Transaction, TransactionalStore, wall_clock
 
 if TYPE_CHECKING:
@@ -69,12 +68,8 @@ LOOK = 0.025
 TRIES = 3
 FORK = 5.0
 """Seconds for which a fork waits for an open transaction, at most; see fact 4."""
-RUNS = 8
-KINDS = 1_000
 GONE = 10_000
 """For how many changes it is remembered which jobs were dropped."""
-ROOM = 100 * 1024 * 1024
-"""Bytes that should be left on its disk."""
 WAL = 4 * 1024 * 1024
 """To how many bytes a WAL is cut back after it has grown."""
 
@@ -116,7 +111,7 @@ _PUT = (
     + ", seq = iif(excluded.version = job.version, job.seq, excluded.seq)"
 )
 _PART = Part.__struct_fields__
-_TIMES = [_HEAD.index(name) for name in ("created_at", "started_at", "ended_at", "seen_at", "expires_at")]
+_TIMES = [_HEAD.index(name) for name in TIMES]
 _CANCELLABLE = _HEAD.index("cancellable")
 _SILENT = "seen_at + lease * 1000000 < ?"
 _READS = {
@@ -204,10 +199,7 @@ class SQLiteStore(TransactionalStore):
             found.append(
                 Finding("warning", f"its journal is {mode!r}, not a WAL: readers and writers wait", advice)
             )
-        free = shutil.disk_usage(self.path.parent).free
-        if free < ROOM:
-            found.append(Finding("warning", f"its disk has {free // 2**20:,} MiB left", "make room"))
-        return found
+        return [*found, *short_of_room(self.path.parent)]
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -12,6 +12,13 @@ local AGAIN = 60 * 1000000       -- microseconds after which a job's place is gi
 local LOOK = 300 * 1000000       -- microseconds after which the sweep of a Cluster looks after a live job
 local RECORD = {'head', 'facts', 'totals', 'details', 'fresh', 'meta', 'told'}
 
+-- The record as it is kept; a brief one is without details.
+local function kept_record()
+    return redis.call('HMGET', JOB, unpack(RECORD, 1, ASKED.brief and 3 or #RECORD))
+end
+
+if VERB == 'read' then return {'read', string.format('%.0f', NOW), kept_record()} end
+
 local found = redis.call('HMGET', JOB, 'head', 'totals', 'placed')
 local before = found[1] and cmsgpack.unpack(found[1])
 local head = before or nil
@@ -215,16 +222,11 @@ local VERBS = {
     request_cancel = function() return decide(request_cancel(head, NOW)) end,
     sweep = function() return head and swept() or 'missing' end,
     forget = function() return head and forgotten() or 'missing' end,
-    read = function() return 'read' end,
 }
 
-local record = false
-if VERB == 'open' or VERB == 'read' then
-    record = redis.call('HMGET', JOB, unpack(RECORD, 1, ASKED.brief and 3 or #RECORD))
-end
+local record = VERB == 'open' and kept_record()
 local now = string.format('%.0f', NOW)
 local outcome = VERBS[VERB]()
-if VERB == 'read' then return {outcome, now, record} end
 if outcome == 'dropped' or not head then
     if not CLUSTERED and VERB == 'sweep' then put(ID, nil) end
     return {outcome, now, false, 0, outcome == 'dropped' and 1 or 0, false, record, false, head and head.scope or false}
