@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from tests.worker.processes import eventually, start
+from tests.processes import eventually, start
 
 import headway
 from headway.client import Headway

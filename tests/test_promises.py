@@ -14,7 +14,7 @@ import time
 
 import msgspec
 import pytest
-from tests.worker.processes import eventually, run, start
+from tests.processes import eventually, run, start
 
 import headway
 from headway.core import snapshot as limits

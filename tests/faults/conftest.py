@@ -18,9 +18,9 @@ from functools import partial
 
 import pytest
 from tests.faults.scene import SERVERS, STORES, begin_one, located
+from tests.processes import eventually, start
 from tests.servers.postgres import postgres
 from tests.servers.redis import redis_server
-from tests.worker.processes import eventually, start
 
 import headway
 from headway.core.errors import HeadwayError
@@ -67,7 +67,7 @@ def server(engine, servers):
     if server.process.poll() is not None:
         server.start()
     with suppress(Exception):
-        (server.resume if engine == "redis" else server.go_on)()
+        server.resume()
 
 
 @pytest.fixture

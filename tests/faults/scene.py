@@ -1,7 +1,7 @@
 """What tests of faults share: the stores, a worker that says how it fared, and how that is judged."""
 
 import pytest
-from tests.worker.processes import eventually
+from tests.processes import eventually
 
 from headway.core.errors import StoreUnavailable
 

@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 import pytest
 from msgspec.structs import replace
 from tests.faults.scene import begin_one, told_to_end
-from tests.worker.processes import eventually
+from tests.processes import eventually
 
 from headway.core.errors import StoreUnavailable
 from headway.core.pace import HEARTBEAT

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.faults.scene import LEASE, on
-from tests.worker.processes import eventually, run
+from tests.processes import eventually, run
 
 from headway.core import text, wire
 from headway.core.errors import InvalidValue

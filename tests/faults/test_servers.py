@@ -5,8 +5,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 from tests.faults.scene import WORKER, begin_one, begun, comes_back, is_whole, on, read, told_to_end
+from tests.processes import eventually
 from tests.servers.redis import Cluster, RedisServer, Watched
-from tests.worker.processes import eventually
 
 import headway
 from headway.core.pace import HEARTBEAT
@@ -23,7 +23,7 @@ def paused(server):
     try:
         yield
     finally:
-        (server.resume if hasattr(server, "resume") else server.go_on)()
+        server.resume()
 
 
 def test_f4_a_server_that_was_killed_gets_the_whole_record_back(hw, server, worker, viewed):

@@ -6,8 +6,8 @@ from contextlib import closing
 
 import pytest
 from tests.faults.scene import SERVERS, begin_one, on, told_to_end
+from tests.processes import eventually
 from tests.servers.postgres import bouncer
-from tests.worker.processes import eventually
 
 import headway
 from headway.client import Headway

@@ -6,22 +6,9 @@ import time
 
 import pytest
 from tests.faults.scene import LEASE, SERVERS, SOON, begun, on
-from tests.worker.processes import eventually
+from tests.processes import TELLS, eventually, kill_at_random
 
 pytestmark = pytest.mark.nightly  # minutes of waiting for heartbeats and failovers
-
-TELLS = """
-with hw.job("Import", id=sys.argv[2], scope="all", total=10**9, lease=2) as job:
-    told = None
-    while True:
-        job.advance()
-        now = job._entry._told
-        if now is not told:
-            told = now
-            print(told.count, flush=True)
-        time.sleep(0.0005)
-"""
-"""It says what was acknowledged."""
 
 
 @pytest.mark.parametrize(
@@ -37,15 +24,7 @@ def test_f1_a_worker_killed_anywhere_shows_and_nothing_acknowledged_is_missing(
         views = {id: viewed(id) for id in ids}
         for view in views.values():
             view.shows(lambda one: one.status == "running", 30)
-        killed = {}
-        for id, worker in workers.items():
-            time.sleep(chance.random() * 0.4)
-            worker.kill()
-            killed[id] = time.monotonic()
-        for id, worker in workers.items():
-            out, _ = worker.communicate(timeout=10)
-            acknowledged = max(map(int, out.split("\n")[:-1] or [0]))
-            assert hw.get(id).count >= acknowledged
+        killed = kill_at_random(workers, hw, chance)
         for id, view in views.items():
             view.shows(lambda one: one.status == "stalled", LEASE + SOON)
             assert time.monotonic() - killed[id] < LEASE + SOON

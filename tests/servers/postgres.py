@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from tests.servers import free_port
 
 PATIENCE = 60.0
 SETTINGS = {
@@ -46,12 +46,6 @@ def unprivileged():
             return pwd.getpwnam(name)
     pytest.skip("a server refuses to run for root, and there is no other user")
     return None
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 class Program:
@@ -103,7 +97,7 @@ class Program:
     def pause(self):
         self.signal(signal.SIGSTOP)
 
-    def go_on(self):
+    def resume(self):
         self.signal(signal.SIGCONT)
 
     def kill(self):
@@ -116,7 +110,7 @@ class Program:
         """As its owner would."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-            self.go_on()  # where it was paused
+            self.resume()  # where it was paused
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:

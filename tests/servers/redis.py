@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from tests.servers import free_port
 
 PATIENCE = 20.0
 
@@ -29,17 +30,6 @@ def program(engine):
             pytest.fail(reason)
         pytest.skip(reason)
     return found
-
-
-def free_port():
-    """A port nobody uses, and whose Cluster bus port (10,000 above) nobody uses either."""
-    while True:
-        with socket.socket() as found, socket.socket() as bus:
-            found.bind(("127.0.0.1", 0))
-            port = found.getsockname()[1]
-            with suppress(OSError, OverflowError):
-                bus.bind(("127.0.0.1", port + 10_000))
-                return port
 
 
 class RedisServer:

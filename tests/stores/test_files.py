@@ -3,7 +3,6 @@
 import errno
 import multiprocessing
 import os
-import pickle
 import random
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from tests.processes import NOBODY, as_nobody, in_a_child, program
 
 from headway.core import transitions
 from headway.core.errors import InvalidValue, StoreUnavailable
@@ -28,9 +28,6 @@ from headway.stores.folder import LEFT, MARK, Folder
 from headway.stores.folder_log import key_of
 from headway.testing import Clock
 from headway.testing.store_scene import Worker, at_once, every_page, hears, ids_of, known, part, told
-
-SOURCE = Path(__file__).parents[2] / "src"
-NOBODY = 65_534
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="faults are made as on POSIX")
 
@@ -67,42 +64,6 @@ def store(make):
 @pytest.fixture
 def worker(store):
     return Worker(store)
-
-
-def program(code, *arguments, **options):
-    """Another Python process."""
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, **options)
-
-
-def in_a_child(call):
-    """What a call returns, or the error that it raises, in a forked process."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            result = call()
-        except Exception as error:  # noqa: BLE001 - the parent looks at it
-            result = error
-        os.write(writer, pickle.dumps(result))
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        result = pickle.loads(pipe.read())  # noqa: S301 - our own child wrote it
-    os.waitpid(child, 0)
-    return result
-
-
-def as_nobody(call):
-    def unprivileged():
-        if os.geteuid() == 0:
-            os.setgroups([])
-            os.setegid(NOBODY)
-            os.seteuid(NOBODY)
-        return call()
-
-    return in_a_child(unprivileged)
 
 
 def place(store, id="job"):

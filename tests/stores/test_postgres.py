@@ -3,19 +3,17 @@
 
 import json
 import logging
-import os
-import pickle
 import secrets
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 import pytest
 from msgspec import to_builtins
+from tests.processes import in_a_child, program
 from tests.servers.postgres import bouncer, postgres
 
 from headway.core.errors import InvalidValue, StoreUnavailable
@@ -27,7 +25,6 @@ from headway.stores.postgres import PostgresStore, _search
 from headway.testing.proxy import FaultProxy
 from headway.testing.store_scene import Worker, at_once, hears, known, part
 
-SOURCE = Path(__file__).parents[2] / "src"
 SOON = 1.0
 """Half a second, and what a busy machine adds."""
 
@@ -93,32 +90,6 @@ def network(server):
 def far(network, schema, make):
     """A store behind a network that fails on command."""
     return make(f"postgresql://postgres@127.0.0.1:{network.port}/postgres?schema={schema}")
-
-
-def program(code, *arguments):
-    """Another Python process."""
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    return subprocess.Popen(command, env=environment, text=True, **pipes)
-
-
-def in_a_child(call):
-    """What a call returns, or the error that it raises, in a forked process."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            result = call()
-        except Exception as error:  # noqa: BLE001 - the parent looks at it
-            result = error
-        os.write(writer, pickle.dumps(result))
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        result = pickle.loads(pipe.read())  # noqa: S301 - our own child wrote it
-    os.waitpid(child, 0)
-    return result
 
 
 def unavailable(call):
@@ -198,7 +169,7 @@ class TestTheServerFails:
             unavailable(worker.beat)
             unavailable(lambda: make(mortal.url).read(["job"]))
         finally:
-            mortal.go_on()
+            mortal.resume()
         assert worker.report(count=1).accepted
 
     def test_watchers_hear_after_a_restart_of_what_they_may_have_missed(self, mortal, mortal_store):
@@ -300,7 +271,7 @@ print(Worker(store, sys.argv[2]).claim().outcome)
 
 class TestFirstUse:
     def test_twenty_processes_at_once_make_it_once(self, store):
-        programs = [program(FIRST, store.url, f"job-{number}") for number in range(20)]
+        programs = [program(FIRST, store.url, f"job-{number}", stdin=subprocess.PIPE) for number in range(20)]
         assert [one.stdout.readline() for one in programs] == ["ready\n"] * 20
         for one in programs:
             one.stdin.write("\n")

@@ -7,10 +7,10 @@ import sys
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from msgspec.structs import replace
+from tests.processes import eventually
 from tests.servers.redis import Cluster, Watched, redis_server
 
 from headway.core.errors import InvalidValue, StoreUnavailable
@@ -20,7 +20,7 @@ from headway.stores import redis as store_module
 from headway.stores.contract import Polling, Profile
 from headway.stores.redis import RedisStore
 from headway.testing import FaultProxy
-from headway.testing.store_scene import Worker, hears, known, part, told
+from headway.testing.store_scene import Worker, at_once, hears, known, part, told
 
 SOON = 1.2
 """Half a second, and what a busy machine adds."""
@@ -89,20 +89,6 @@ def far_from(server):
 def url_behind(proxy):
     """The URL of what lies behind a proxy."""
     return f"valkey://127.0.0.1:{proxy.port}"
-
-
-class Patience:
-    """Asks again until it holds."""
-
-    def __init__(self, seconds=10.0):
-        self.until = time.monotonic() + seconds
-
-    def holds(self, question):
-        while time.monotonic() < self.until:
-            if question():
-                return True
-            time.sleep(0.05)
-        return False
 
 
 def works(call):
@@ -336,27 +322,15 @@ class TestWeather:
             subscription = store.listen()
             subscription.add(["job"])
             watched.primary.kill()
-            assert Patience(20).holds(lambda: works(lambda: worker.report(count=5)))
+            assert eventually(lambda: works(lambda: worker.report(count=5)), 20, every=0.05)
             assert known(store).count == 5
             assert hears_after_a_loss(subscription, "job")
             subscription.close()
 
     def test_a_thousand_reads_at_once_wait_for_their_turn(self, server, store, worker):
         worker.claim()
-        failed = []
-
-        def read():
-            try:
-                store.read(["job"])
-            except Exception as error:  # noqa: BLE001 - each would be a defect
-                failed.append(error)
-
-        readers = [Thread(target=read) for _ in range(1000)]
-        for reader in readers:
-            reader.start()
-        for reader in readers:
-            reader.join()
-        assert not failed
+        read = at_once([lambda: store.read(["job"])] * 1000)
+        assert all(found and "job" in found for found in read)
         with server.client() as client:
             assert int(client.info("clients")["connected_clients"]) < 20
 
@@ -485,7 +459,7 @@ class TestACluster:
             subscription.add([worker.id for worker in workers], [None])
             cluster.servers[0].kill()
             records = [replace(worker.record(), step=1, count=5) for worker in workers]
-            assert Patience(30).holds(lambda: works(lambda: store.write(records)))
+            assert eventually(lambda: works(lambda: store.write(records)), 30, every=0.05)
             found = store.read([worker.id for worker in workers])
             assert [job.count for job in found.values()] == [5] * 12
             assert hears_after_a_loss(subscription, "job-3")
@@ -513,7 +487,7 @@ class TestWatching:
             subscription = store.listen()
             subscription.add(["job"])
             mortal.pause()
-            assert Patience(5).holds(lambda: not works(lambda: subscription.wait(0.2)))
+            assert eventually(lambda: not works(lambda: subscription.wait(0.2)), 5, every=0.05)
             mortal.resume()
             worker.report(count=1)
             assert hears_after_a_loss(subscription, "job")

@@ -1,11 +1,9 @@
 """SQLite under real faults: other processes, locks, damage, full disks, forks."""
 
 import os
-import pickle
 import random
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -14,14 +12,12 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
+from tests.processes import as_nobody, in_a_child, program
 
 from headway.core.errors import InvalidValue, StoreUnavailable
 from headway.core.snapshot import Snapshot
 from headway.stores.sqlite import APPLICATION, SQLiteStore, _search, path_of, url_of
 from headway.testing.store_scene import Worker, hears, known
-
-SOURCE = Path(__file__).parents[2] / "src"
-NOBODY = 65_534
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="faults are made as on POSIX")
 
@@ -55,47 +51,11 @@ def worker(store):
     return Worker(store)
 
 
-def program(code, *arguments, **options):
-    """Another Python process."""
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, **options)
-
-
 def output_of(code, *arguments):
     with program(code, *arguments) as process:
         text, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     return text
-
-
-def in_a_child(call):
-    """What a call returns, or the error that it raises, in a forked process."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            result = call()
-        except Exception as error:  # noqa: BLE001 - the parent looks at it
-            result = error
-        os.write(writer, pickle.dumps(result))
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        result = pickle.loads(pipe.read())  # noqa: S301 - our own child wrote it
-    os.waitpid(child, 0)
-    return result
-
-
-def as_nobody(call):
-    def unprivileged():
-        if os.geteuid() == 0:
-            os.setgroups([])
-            os.setegid(NOBODY)
-            os.seteuid(NOBODY)
-        return call()
-
-    return in_a_child(unprivileged)
 
 
 def until_it_works(call, tries=4):

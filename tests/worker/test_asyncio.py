@@ -6,7 +6,7 @@ import asyncio
 import time
 
 import pytest
-from tests.worker.processes import eventually, run
+from tests.processes import eventually, run
 
 import headway
 from headway.core.errors import AlreadyRunning

@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from tests.worker.processes import eventually, start
+from tests.processes import eventually, start
 
 import headway
 

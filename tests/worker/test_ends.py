@@ -9,7 +9,7 @@ import threading
 from itertools import islice
 
 import pytest
-from tests.worker.processes import eventually, run
+from tests.processes import eventually, run
 
 import headway
 from headway.core.errors import InvalidValue

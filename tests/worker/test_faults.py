@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.worker.processes import eventually, run, start
+from tests.processes import TELLS, eventually, kill_at_random, run, start
 
 import headway
 
@@ -53,32 +53,13 @@ def path_of(url):
 def test_a_killed_worker_shows_and_loses_nothing_that_was_acknowledged(tmp_path):
     """Killed at random points, twenty times, all at once: what each told last, and what is read then."""
     url = f"sqlite:///{tmp_path / 'jobs.db'}"
-    script = """
-    with hw.job("Import", id=sys.argv[2], total=10**9, lease=2) as job:
-        told = None
-        while True:
-            job.advance()
-            now = job._entry._told
-            if now is not told:
-                told = now
-                print(told.count, flush=True)
-            time.sleep(0.0002)
-    """
     chance = random.Random(1)
     hw = headway.connect(url)
     for batch in range(0, KILLS, 5):
-        workers = {f"job{number}": start(script, url, f"job{number}") for number in range(batch, batch + 5)}
+        workers = {f"job{number}": start(TELLS, url, f"job{number}") for number in range(batch, batch + 5)}
         for id in workers:
             eventually(lambda id=id: hw.get(id), 20)
-        killed = {}
-        for id, worker in workers.items():
-            time.sleep(chance.random() * 0.4)
-            worker.kill()
-            killed[id] = time.monotonic()
-        for id, worker in workers.items():
-            out, _ = worker.communicate(timeout=10)
-            acknowledged = max(map(int, out.split("\n")[:-1] or [0]))
-            assert hw.get(id).count >= acknowledged
+        killed = kill_at_random(workers, hw, chance)
         for id in workers:
             eventually(lambda id=id: hw.get(id).status == "stalled", LEASE + 2)
             assert time.monotonic() - killed[id] < LEASE + 3

@@ -1,7 +1,7 @@
 """Safe after fork: a child has a thread and a connection of its own, and the job is its parent's."""
 
 import pytest
-from tests.worker.processes import eventually, run
+from tests.processes import eventually, run
 
 FORK = """
 def fork(child):

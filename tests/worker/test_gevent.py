@@ -1,7 +1,7 @@
 """Under gevent, patched throughout: the publisher is a real thread, and waiting lets greenlets run."""
 
 import pytest
-from tests.worker.processes import run
+from tests.processes import run
 
 pytest.importorskip("gevent")
 

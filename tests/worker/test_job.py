@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from tests.worker.processes import eventually
+from tests.processes import eventually
 
 import headway
 from headway.core.errors import AlreadyRunning, InvalidValue

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
 
 import pytest
-from tests.worker.processes import eventually
+from tests.processes import eventually
 
 import headway
 

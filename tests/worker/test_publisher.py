@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from tests.worker.processes import eventually, run
+from tests.processes import eventually, run
 
 import headway
 from headway.client import Headway
