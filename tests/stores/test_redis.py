@@ -279,7 +279,7 @@ class TestWeather:
                 worker.report(count=2)
             mortal.start()
             answer = worker.report(count=3)
-            assert (answer.outcome, answer.whole) == ("rebuilt", True)
+            assert (answer.outcome, answer.details_version) == ("rebuilt", 0)
             assert answer.version > before
             assert [job.count for job in store.find(scope="s")] == [3]
             assert hears_after_a_loss(subscription, "job")

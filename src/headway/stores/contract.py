@@ -47,7 +47,8 @@ class Answer(Struct, frozen=True):
         version: The record's version now.
         attempt, run, status, cancel: As the record has them now: enough to learn that one was superseded,
             ended by somebody else, or asked to stop.
-        whole: Whether the store lacks the job's details, and wants them with the next write.
+        details_version: The version that came with the details which the store keeps, 0 where it keeps none.
+            Whoever told others knows that the store has lost them, and tells them again.
         snapshot: With `Store.open`: the record as it was before, details included, or after where this
             call changed nothing; None where nothing was known.  With an opened job: its times are in
             ``created_at`` and ``started_at`` of ``opened``.
@@ -60,7 +61,7 @@ class Answer(Struct, frozen=True):
     run: str | None = None
     status: str = ""
     cancel: str | None = None
-    whole: bool = False
+    details_version: int = 0
     snapshot: Snapshot | None = None
     opened: Snapshot | None = None
 

@@ -522,6 +522,7 @@ class _Change:
             head,
             _raw(kept.facts),
             NOTHING if kept.error is None else _raw(kept.error),
+            details_version=kept.details_version,
             changes=own,
             lead=lead,
             begun=number if restarted or old is None else old.begun,

@@ -126,11 +126,11 @@ class PostgresStore(Store):
         columns = ", ".join(f"(sight.job).{name}" for name in _COLUMNS)
         details = ", ".join(f"sight.{name}" for name in (*_DETAILS, "told"))
         rows = self._call(
-            f"SELECT outcome, now, (sight.job).detailed, {columns}, {details} "
+            f"SELECT outcome, now, (sight.job).details_version, {columns}, {details} "
             f"FROM {self.schema}.open(%s::jsonb, %s, %s) AS sight",
             [_encoded(_told(record)), over, exclusive],
         )
-        (outcome, now, _, *before), (_, _, detailed, *after) = rows[0], rows[-1]
+        (outcome, now, _, *before), (_, _, details_version, *after) = rows[0], rows[-1]
         snapshot = None if before[0] is None else _snapshot(before, moment(now))
         if after[0] is None:
             return Answer(outcome)
@@ -144,7 +144,7 @@ class PostgresStore(Store):
             run=job.run,
             status=job.status,
             cancel=job.cancel,
-            whole=not detailed,
+            details_version=details_version or 0,
             snapshot=snapshot,
             opened=replace(job, details=None) if len(rows) > 1 else None,
         )
@@ -406,7 +406,7 @@ class PostgresStore(Store):
         return Finding("ok", "its notices arrive")
 
 
-_ANSWER = "id, outcome, version, attempt, run, status, cancel, whole, scope, rings"
+_ANSWER = "id, outcome, version, attempt, run, status, cancel, details_version, scope, rings"
 _THERE = "SELECT to_regprocedure(%s) IS NOT NULL, to_regnamespace(%s) IS NOT NULL"
 _ADVICE: tuple[tuple[Any, str], ...] = (
     (errors.ReadOnlySqlTransaction, "It takes no writes: name the primary (target_session_attrs=read-write)"),

@@ -304,7 +304,7 @@ class _Said(NamedTuple):
     outcome: bytes
     at: bytes
     packed: bytes | None
-    lacks_details: int
+    details_version: bytes
     rang: int
     place: bytes | None
     record: Sequence[bytes | None] | None
@@ -319,7 +319,7 @@ class _Said(NamedTuple):
             return Answer(outcome)
         head = _head(self.packed)
         known = (head.version, head.attempt, head.run, head.status, head.cancel)
-        return Answer(outcome, *known, whole=bool(self.lacks_details))
+        return Answer(outcome, *known, details_version=int(self.details_version))
 
     @property
     def before(self) -> Snapshot | None:

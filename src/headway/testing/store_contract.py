@@ -266,9 +266,10 @@ class Order(Scene):
         version = worker.report(scope="user/1", details=Details(meta=1)).version
         empty("job")
         answer = worker.report(scope="user/1", count=7)
-        assert (answer.outcome, answer.whole) == ("rebuilt", True)
+        assert (answer.outcome, answer.details_version) == ("rebuilt", 0)
         assert answer.version > version
-        assert worker.report(scope="user/1", count=8, details=Details(meta=1)).whole is False
+        answer = worker.report(scope="user/1", count=8, details=Details(meta=1))
+        assert answer.details_version == answer.version
         job = known(store, details=True)
         assert (job.attempt, job.count, job.scope, job.meta) == (2, 8, "user/1", 1)
         assert job.started_at == worker.opened.started_at
@@ -559,14 +560,25 @@ class Beside(Scene):
 
     def test_a_write_without_details_keeps_those_that_are_known(self, store: Store, worker: Worker) -> None:
         worker.claim()
-        worker.report(details=Details((NOTE,)))
-        assert worker.report(count=1).whole is False
+        told = worker.report(details=Details((NOTE,)))
+        assert worker.report(count=1).details_version == told.version
         assert known(store, details=True).messages == (NOTE,)
 
-    def test_a_store_that_lacks_details_asks_for_them(self, store: Store, worker: Worker) -> None:
-        assert worker.claim().whole is True
-        assert worker.report().whole is True
-        assert worker.report(details=Details()).whole is False
+    def test_a_store_says_with_which_version_its_details_came(self, store: Store, worker: Worker) -> None:
+        assert worker.claim().details_version == 0
+        assert worker.report(count=1).details_version == 0
+        told = worker.report(details=Details())
+        assert told.details_version == told.version
+        assert worker.report(count=2).details_version == told.version
+        assert store.write([], [], ["job"])["job"].details_version == told.version
+
+    def test_a_claim_that_takes_details_over_gives_them_its_version(
+        self, store: Store, worker: Worker
+    ) -> None:
+        worker.claim()
+        worker.report("failed", details=Details((NOTE,)))
+        claimed = Worker(store, run="worker-2").claim()
+        assert claimed.details_version == claimed.version
 
     def test_a_job_that_is_not_live_can_be_forgotten(
         self, store: Store, another: Store, in_state: Bring

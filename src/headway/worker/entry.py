@@ -70,6 +70,7 @@ class JobEntry:
         self._told_at = 0.0
         self._telling: Snapshot | None = None
         self._details_told = 0
+        self._details_version = 0
         self._details_telling: int | None = None
         self._waiting: list[tuple[str, Callable[[], object]]] = []
 
@@ -249,7 +250,7 @@ class JobEntry:
             return
         if told is not None:
             self._arrived(told, answer)
-        if answer.outcome == "missing" or answer.whole:
+        if answer.outcome == "missing" or answer.details_version != self._details_version:
             self._details_told = 0
             self.urgent = not self.over
         if answer.status in ENDED and told is None:
@@ -371,7 +372,7 @@ class JobEntry:
             self._details_told = changes
         elif job is not None and before.details not in (None, self._claimed):
             job._inherit(before, opened.attempt - 1)  # ours come back where an answer was lost
-        self._version = answer.version
+        self._version, self._details_version = answer.version, answer.details_version
         if opened.cancel is not None:
             self._ask_to_stop(job)
         self.opened = opened  # last: whoever waits for it goes on now
@@ -392,8 +393,8 @@ class JobEntry:
         if not answer.accepted and answer.outcome != "late":
             return
         self._remember(told, self._news_telling)
-        if self._details_telling is not None and not answer.whole:
-            self._details_told = self._details_telling
+        if self._details_telling is not None:
+            self._details_told, self._details_version = self._details_telling, answer.details_version
         if told.ended and answer.accepted:
             self._retire()
 
