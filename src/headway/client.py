@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from headway import threads
 from headway.core import arguments
-from headway.core.errors import InvalidValue
+from headway.core.errors import InvalidValue, StoreRefused, StoreUnavailable
 from headway.core.pace import Pace
 from headway.core.snapshot import UNENDED, Details, Number, Snapshot
 from headway.stores import open_store
@@ -406,19 +406,37 @@ def current_job() -> Job:
     return Job(None) if found is None else cast("Job", found)
 
 
-def connect(url: str | None = None, *, pace: Pace | None = None) -> Headway:
-    """An object with all verbs over the store that a URL names; nothing is connected or created yet.
+def connect(url: str | None = None, *, pace: Pace | None = None, check: bool = True) -> Headway:
+    """An object with all verbs over the store that a URL names.
+
+    A store on a server is asked whether it takes reports, for half a second or so.  One that is away is no
+    error: whoever reports tries again.  Of files nothing is opened or created yet.
 
     Args:
         url: As ``sqlite:////var/lib/app/jobs.db``; by default ``HEADWAY_STORE``, else a SQLite file in the
             user's state folder.
         pace: How often progress is published.
+        check: Whether to ask; without it, nothing is connected yet, and a replica will do for readers.
 
     Raises:
         UnknownStore: No store answers to the URL.
         MissingPackage: The store's driver is not installed.
+        StoreRefused: The server says no: a wrong password, a missing database or right, a replica.
     """
-    return Headway(open_store(default_url() if url is None else url), pace)
+    store = open_store(default_url() if url is None else url)
+    if check:
+        _check(store)
+    return Headway(store, pace)
+
+
+def _check(store: Store) -> None:
+    try:
+        store.check()
+    except StoreRefused:
+        store.close()
+        raise
+    except StoreUnavailable:
+        pass  # it may come back; the first use says what is wrong
 
 
 def default_url() -> str:

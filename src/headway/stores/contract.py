@@ -121,7 +121,13 @@ class Finding(Struct, frozen=True):
 
 
 class Subscription(ABC):
-    """A standing question: which of these jobs have changed?  Used by one thread at a time, but `close`."""
+    """A standing question: which of these jobs have changed?  Used by one thread at a time, but `close`.
+
+    Attributes:
+        polls: Whether it finds changes by looking again and again, instead of being told.
+    """
+
+    polls: bool = False
 
     @abstractmethod
     def add(self, ids: Collection[str] = (), scopes: Collection[str | None] = ()) -> None:
@@ -234,6 +240,16 @@ class Store(ABC):
     def learn(self, kind: str, profile: Profile | None) -> None:
         """Keep what a completed run left; None forgets the kind.  The last 1,000 kinds used are kept."""
 
+    def check(self) -> None:  # noqa: B027 - files say no to nobody
+        """Look whether jobs can be reported to it; nothing is left behind.
+
+        For stores on a server, which may say no.
+
+        Raises:
+            StoreRefused: It says no: a wrong password, a missing database or right, a replica.
+            StoreUnavailable: It cannot be reached now.
+        """
+
     def diagnose(self) -> list[Finding]:
         """What whoever runs it should know: engine, version, and what endangers records or delays changes.
 
@@ -256,6 +272,8 @@ class Store(ABC):
 
 class Polling(Subscription):
     """Finds changes by reading what is watched again and again."""
+
+    polls = True
 
     def __init__(self, store: Store, every: float = POLL) -> None:
         self._store = store

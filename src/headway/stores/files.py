@@ -632,6 +632,8 @@ def _raw(value: bytes | str) -> Raw:
 class _Watch(Subscription):
     """Looks at the markers of scopes and at the logs of what lives, see fact 3 of this module."""
 
+    polls = True
+
     def __init__(
         self, log: Log, markers: Markers, persist: Callable[[Callable[[], set[str]]], set[str]]
     ) -> None:

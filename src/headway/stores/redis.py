@@ -25,7 +25,7 @@ from msgspec.structs import asdict, replace
 
 from headway import threads
 from headway.core import arguments, transitions, wire
-from headway.core.errors import StoreUnavailable
+from headway.core.errors import StoreRefused, StoreUnavailable
 from headway.core.snapshot import TIMES, Details, Head, Snapshot, Totals, as_read
 from headway.core.transitions import micros, moment
 from headway.stores.contract import (
@@ -178,6 +178,16 @@ class RedisStore(Store):
         """See `Store.learn`."""
         told = None if profile is None else msgspec.json.encode(profile).decode()
         self._find("learn", {"kind": kind, "profile": told})
+
+    def check(self) -> None:
+        """See `Store.check`: a sweep of what is not there must be allowed to write."""
+        try:
+            self._ask([("headway-check", "sweep", {})])
+        except StoreRefused:
+            raise
+        except StoreUnavailable:
+            self._servers.look_for_plain_text()
+            raise
 
     def diagnose(self) -> list[Finding]:
         """See `Store.diagnose`."""

@@ -246,6 +246,8 @@ class _SQLiteTransaction:
         self._execute = connection.execute
 
     def get(self, id: str) -> Kept | None:
+        if not id.isascii():  # no id is; a lone surrogate would raise
+            return None
         row = self._execute(f"SELECT {_COLUMNS} FROM job WHERE id = ?", (id,)).fetchone()
         return None if row is None else _kept(row)
 
@@ -727,6 +729,8 @@ def _alone(path: Path) -> Iterator[None]:
 
 class _Watch(Subscription):
     """Looks at the change counter of the file, and at what has changed when it has moved."""
+
+    polls = True
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection

@@ -673,7 +673,12 @@ class Beside(Scene):
         ids = [f"job-{number}" for number in range(1200)]
         assert set(store.read(ids)) == set(ids[:30])
         assert store.read([]) == {}
-        assert store.read(["", "no id at all\n", "\ud800"]) == {}
+        impossible = ["", "no id at all\n", "\ud800"]
+        assert store.read(impossible) == {}
+        assert {answer.outcome for answer in store.write([], [], impossible).values()} == {"missing"}
+        for id in impossible:
+            assert store.request_cancel(id).outcome == store.end(id, 1, "failed").outcome == "missing"
+            assert store.forget(id) is False
 
     def test_a_store_that_was_closed_can_be_used_again(self, store: Store, worker: Worker) -> None:
         worker.claim()
