@@ -16,7 +16,7 @@ servers: setup  ## install the servers that tests need, by the system's package 
 test: lint types servers  ## all that a change must pass: style, types, tests, the built wheel
 	$(BIN)/pytest
 test-nightly: servers  ## the faults that take too long for every run
-	$(BIN)/pytest -m nightly
+	$(BIN)/pytest -m nightly --timeout 900
 lint: setup  ## style and format
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
