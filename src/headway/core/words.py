@@ -191,15 +191,32 @@ def _round_words(seconds: float) -> str:
     return f"{seconds / unit:.3g} {name}"
 
 
-class TimeLeft:
-    """Says how long one job will go on, without jumping about.
+class Finish:
+    """When a job is said to end: that time is held while the estimate holds it for likely.
 
-    The finish time that is shown stays while the current estimate holds it for likely, and is replaced at
-    once when not; the words stand for 2 s at least.
+    Between two changes the time left only counts down.  When it changes, it changes at once, never creeping.
     """
 
     def __init__(self) -> None:
-        self._finish: float | None = None
+        self._at: float | None = None
+
+    def left(self, now: float, remaining: float, low: float, high: float) -> float:
+        """Seconds from ``now`` to the time that is held, or that is held from now on."""
+        held = (self._at or 0.0) - now
+        if held <= 0 or not _inner(remaining, low) <= held <= _inner(remaining, high):
+            self._at, held = now + remaining, remaining
+        return held
+
+    def forget(self) -> None:
+        """There is no estimate any more."""
+        self._at = None
+
+
+class TimeLeft:
+    """Says how long one job will go on, without jumping about; the words stand for 2 s at least."""
+
+    def __init__(self) -> None:
+        self._finish = Finish()
         self._words: str | None = None
         self._said_at = float("-inf")
 
@@ -207,22 +224,17 @@ class TimeLeft:
         """Time left of the job as it reads now; None where there is no ground for an estimate."""
         remaining, read_at = snapshot.remaining, snapshot.read_at
         if remaining is None or read_at is None or _is_short(snapshot):
-            self._finish = self._words = None
+            self._finish.forget()
+            self._words = None
             return None
         now = read_at.timestamp()
         low, high = snapshot.remaining_low, snapshot.remaining_high
         low, high = remaining if low is None else low, remaining if high is None else high
-        words = left(self._held(now, remaining, low, high), low, high)
+        words = left(self._finish.left(now, remaining, low, high), low, high)
         if self._words is None or now - self._said_at >= DWELL:
             self._said_at = now if words != self._words else self._said_at
             self._words = words
         return self._words
-
-    def _held(self, now: float, remaining: float, low: float, high: float) -> float:
-        held = (self._finish or 0.0) - now
-        if held <= 0 or not _inner(remaining, low) <= held <= _inner(remaining, high):
-            self._finish, held = now + remaining, remaining
-        return held
 
 
 def _inner(remaining: float, bound: float) -> float:
