@@ -137,8 +137,8 @@ def frame(snapshot: Snapshot, *, owner: bool = False) -> dict[str, Any]:
 _PUBLIC = (
     "id", "version", "name", "status", "attempt", "fraction", "percent", "count", "total", "unit",
     "rate", "activity", "stages", "children", "failed_count", "initial", "elapsed", "remaining",
-    "remaining_low", "remaining_high", "estimate_basis", "idle_for", "silent_for", "cancel",
-    "cancellable", "error", "messages", "message_count", "created_at", "started_at", "ended_at",
+    "remaining_low", "remaining_high", "estimate_basis", "usual", "patience", "idle_for", "silent_for",
+    "cancel", "cancellable", "error", "messages", "message_count", "created_at", "started_at", "ended_at",
     "read_at",
 )  # fmt: skip
 _OWNED = (

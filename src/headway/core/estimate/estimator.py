@@ -43,6 +43,8 @@ DOUBT = 0.3
 """How much a usual time that disagrees widens the range."""
 NEARLY = 0.9999
 """The most of the work that counts as done before the last step is."""
+COARSEST = 8
+"""Looks at a run that are needed at least to tell its shape."""
 USUAL = 8
 """Reports over which the usual gap and the usual step are taken, about."""
 _SMALLEST, _LARGEST = 1e-100, 1e100
@@ -60,13 +62,16 @@ class Estimator:
         total: The work to be done; None (or what is no positive number) while it is not known.  It may be
             set anew at any time.
         history: What earlier runs of the kind left, oldest first; the last 8 are looked at.
+        tick: Seconds between two updates where progress is looked at now and then; 0 where each step of the
+            work is told.
 
     Attributes:
         reports: How many updates have told of progress.
     """
 
-    def __init__(self, total: float | None, history: Sequence[Profile] = ()) -> None:
+    def __init__(self, total: float | None, history: Sequence[Profile] = (), *, tick: float = 0.0) -> None:
         self.total = total
+        self._tick = tick
         self.reports = 0
         self._runs = usable(history)
         self._earlier = Earlier(self._runs) if self._runs else None
@@ -82,6 +87,26 @@ class Estimator:
         if self._earlier is None:
             return "run"
         return "both" if self.reports and self._work() else "history"
+
+    @property
+    def usual(self) -> float | None:
+        """Seconds that so much work usually takes; None without history."""
+        return None if self._earlier is None else min(self._earlier.seconds(self._work()), _LONGEST)
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds without progress that are nothing unusual at this point; None before the first report.
+
+        They are five usual gaps, or as long as the item in hand took in earlier runs.
+        """
+        if not self.reports:
+            return None
+        total, usual = self._work(), self.usual
+        if self._earlier is None or total is None or usual is None:
+            return 5 * self._gap
+        done, step = self._done / total, self._step / total
+        item = self._earlier.warped(min(done + step, 1.0)) - self._earlier.warped(min(done, 1.0))
+        return max(5 * self._gap, item * usual)
 
     def update(self, at: float, done: float) -> None:
         """So much was done after so many seconds.  A clock that is set back goes on from where it was."""
@@ -130,9 +155,10 @@ class Estimator:
         seconds = min(max(seconds - self._lost, self._at, 1e-6), _LONGEST)
         total = self._work() or self._done
         at, done = [*self._trail.at, self._at], [*self._trail.done, self._done]
-        shares = shape(at, done, seconds, total) if total and self._done else ()
+        is_clear = self._done and seconds >= COARSEST * self._tick
+        shares = shape(at, done, seconds, total, self._tick) if is_clear else ()
         width = self._needed_width(seconds, total) if shares and self._runs else None
-        return Profile(round(seconds, 6), total if shares else 0.0, shares, width, stages or {})
+        return Profile(round(seconds, 6), total, shares, width, stages or {})
 
     def _work(self) -> float | None:
         total = self.total

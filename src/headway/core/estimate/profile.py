@@ -39,7 +39,7 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     Attributes:
         seconds: How long it took.
         total: How much work it was; 0 where nothing was counted.
-        done: Work done, in ten-thousandths, after each 1/64 of its time; empty where nothing was counted.
+        done: Work done, in ten-thousandths, after each 1/64 of its time; empty where that is not known.
         width: ln of the factor by which its ranges should have been wider; None for a first run.
         stages: How many seconds each of its stages took, by name.
     """
@@ -51,8 +51,14 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     stages: dict[str, float] = field(default_factory=dict)
 
 
-def shape(at: Sequence[float], done: Sequence[float], seconds: float, total: float) -> tuple[int, ...]:
-    """Work done, in ten-thousandths, after each 1/64 of the time."""
+def shape(
+    at: Sequence[float], done: Sequence[float], seconds: float, total: float, tick: float = 0.0
+) -> tuple[int, ...]:
+    """Work done, in ten-thousandths, after each 1/64 of the time.
+
+    A gap is a gap and not a ramp, unless nobody has looked in between: within two ticks.
+    """
+    shortest = max(seconds / POINTS, 2 * tick)
     at, done = [*at, seconds], [*done, total]
     shares, index = [], 0
     for point in range(1, POINTS):
@@ -61,7 +67,7 @@ def shape(at: Sequence[float], done: Sequence[float], seconds: float, total: flo
             index += 1
         before, after = at[index], at[index + 1]
         work = done[index]
-        is_gap = after - before > seconds / POINTS and then < after  # a gap is a gap, not a ramp
+        is_gap = after - before > shortest and then < after
         if not is_gap and after > before:
             work += (done[index + 1] - work) * min(1.0, (then - before) / (after - before))
         shares.append(max(0, min(FULL, int(FULL * work / total))))
@@ -146,6 +152,16 @@ class Earlier:
 def usable(history: Sequence[Profile]) -> list[Profile]:
     """The last runs that can be learnt from."""
     return [run for run in history if isfinite(run.seconds) and run.seconds > 1e-9][-KEPT:]
+
+
+def weights(history: Sequence[Profile]) -> dict[str, float]:
+    """What the stages of the last run weigh: the seconds that they took, in the middle of all runs."""
+    last = history[-1].stages if history else {}
+    return {name: _usual([run.stages[name] for run in history if name in run.stages]) for name in last}
+
+
+def _usual(seconds: Sequence[float]) -> float:
+    return max(0.001, _median([one for one in seconds if isfinite(one)] or [0.0], [1.0] * len(seconds)))
 
 
 def _is_shape(run: Profile) -> bool:
