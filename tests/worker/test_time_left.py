@@ -307,3 +307,4 @@ def test_how_long_a_standstill_is_nothing_unusual_is_told(hw):
         job.advance()
         seen = eventually(lambda: (found := hw.get(job.id)).patience and found)
         assert seen.patience >= 10
+    assert hw.get(job.id).patience is None

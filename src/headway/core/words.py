@@ -18,6 +18,8 @@ SILENCE = 8.0
 """Seconds without a word that are worth mentioning: a live worker says one at least every 5."""
 STANDSTILL = 10.0
 """Seconds without progress that are worth mentioning, where the usual gap is not longer."""
+LONGER = 1.25
+"""How many times its usual seconds a job may take before that is worth mentioning."""
 SHORT = 5.0
 """Jobs of fewer seconds have no time left worth saying."""
 DWELL = 2.0
@@ -223,7 +225,7 @@ class TimeLeft:
     def words(self, snapshot: Snapshot) -> str | None:
         """Time left of the job as it reads now; None where there is no ground for an estimate."""
         remaining, read_at = snapshot.remaining, snapshot.read_at
-        if remaining is None or read_at is None or _is_short(snapshot):
+        if remaining is None or read_at is None or _has_none(snapshot):
             self._finish.forget()
             self._words = None
             return None
@@ -241,8 +243,11 @@ def _inner(remaining: float, bound: float) -> float:
     return remaining * (bound / remaining) ** STEADY if remaining > 0 else 0.0
 
 
-def _is_short(snapshot: Snapshot) -> bool:
+def _has_none(snapshot: Snapshot) -> bool:
+    """Whether nothing should be said: it has ended, is short, or is longer than all that is known of it."""
     if snapshot.ended or snapshot.status == "stalled":
+        return True
+    if snapshot.estimate_basis == "history" and _overrun(snapshot):
         return True
     return (snapshot.elapsed or 0.0) + (snapshot.remaining or 0.0) < SHORT
 
@@ -259,8 +264,8 @@ def state(snapshot: Snapshot) -> str:
 
 
 def worries(snapshot: Snapshot) -> list[str]:
-    """What whoever watches the job should know: silence, standstill, failed items."""
-    said = (_silence(snapshot), _standstill(snapshot), _failures(snapshot))
+    """What whoever watches the job should know: silence, standstill, a long run, failed items."""
+    said = (_silence(snapshot), _standstill(snapshot), _overrun(snapshot), _failures(snapshot))
     return [words for words in said if words]
 
 
@@ -273,17 +278,29 @@ def _silence(snapshot: Snapshot) -> str | None:
 
 
 def _standstill(snapshot: Snapshot) -> str | None:
-    idle_for, gap = snapshot.idle_for, _usual_gap(snapshot)
-    if snapshot.status != "running" or idle_for is None or gap is None or _silence(snapshot):
+    idle_for, patience = snapshot.idle_for, _patience(snapshot)
+    if snapshot.status != "running" or idle_for is None or patience is None or _silence(snapshot):
         return None
-    return f"no progress for {duration(idle_for)}" if idle_for >= max(STANDSTILL, 5 * gap) else None
+    return f"no progress for {duration(idle_for)}" if idle_for >= max(STANDSTILL, patience) else None
 
 
-def _usual_gap(snapshot: Snapshot) -> float | None:
-    """Seconds that a step has taken so far; None for a job that has not counted one."""
+def _overrun(snapshot: Snapshot) -> str | None:
+    elapsed, usual = snapshot.elapsed or 0.0, snapshot.usual
+    if snapshot.status != "running" or not usual or elapsed < SHORT or elapsed <= LONGER * usual:
+        return None
+    return f"longer than usual (usually {_about(usual)})"
+
+
+def _patience(snapshot: Snapshot) -> float | None:
+    """Seconds without progress that are nothing unusual; None for a job that has not counted a step.
+
+    They are five steps as these have taken so far, where the worker knows no better.
+    """
+    if snapshot.patience is not None:
+        return snapshot.patience
     steps = (snapshot.count or 0) - snapshot.initial
     steps += sum(stage.count or 0 for stage in snapshot.stages)
-    return (snapshot.elapsed or 0.0) / steps if steps > 0 else None
+    return 5 * (snapshot.elapsed or 0.0) / steps if steps > 0 else None
 
 
 def _failures(snapshot: Snapshot) -> str | None:

@@ -35,6 +35,8 @@ PLAIN = 0.49
 """The variance of a first run in the units of one with history."""
 RANGE = 1.65
 """The 80 % range with history: ``exp(±RANGE * spread)`` times the estimate."""
+LEFT_OF_ITEM = 0.2
+"""What is taken to be left of the item in hand, at least, as long as it is not reported."""
 FAITH = 2.0
 """Head start of the learnt shape over the plain work done."""
 TAIL = 2.0
@@ -231,8 +233,9 @@ class Estimator:
         item = (after - before) * usual
         gap = max(self._gap, item)
         age, so_far = now - self._at, before
-        if age > 0:  # count down through the item in hand, then fade
-            so_far = max(min(before + age / usual, after), before + (after - before) * age / (age + gap))
+        if age > 0:  # count down through the item in hand, but not to its end: it may take longer
+            counted = min(age / usual, (1 - LEFT_OF_ITEM) * (after - before))
+            so_far += max(counted, (after - before) * age / (age + gap))
         so_far = max(min(so_far, NEARLY), before, 1e-12)
         ln_pace, error = pace([*self._trail.at, self._at], [*self._warps(total), before], now, so_far)
         return ln_pace + log(max(1 - so_far, 1 - NEARLY)), error
