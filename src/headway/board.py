@@ -226,7 +226,7 @@ def history_lines(kind: str, runs: Sequence[Profile]) -> list[str]:
     lines = [f"{words.harmless(kind)}: {count}, usually {words.duration(usual)}"]
     lines += [f"  {words.duration(run.seconds):>12}  {_work_of(run)}".rstrip() for run in reversed(known)]
     if earlier.trust:
-        half = next(share for share in range(101) if earlier.warped(0.5) <= share / 100)
+        half = next((share for share in range(100) if earlier.warped(0.5) <= share / 100), 100)
         lines.append(f"  half of the work is usually done after {half}% of the time")
     if last.stages:
         took = (f"{words.harmless(name)} {words.duration(seconds)}" for name, seconds in last.stages.items())
