@@ -127,7 +127,7 @@ class Pulse:
         while samples[0][0] <= state.elapsed - WINDOW:
             samples.popleft()
         (began, first), (ended, last) = samples[0], samples[-1]
-        return (last - first) / (ended - began) if ended > began and last > first else None
+        return (last - first) / (ended - began) if ended - began > 1e-6 and last > first else None
 
     def _remaining(self, state: Snapshot, children: Sequence[Snapshot]) -> Range | None:
         if state.elapsed is None:

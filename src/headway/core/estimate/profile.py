@@ -161,7 +161,8 @@ def weights(history: Sequence[Profile]) -> dict[str, float]:
 
 
 def _usual(seconds: Sequence[float]) -> float:
-    return max(0.001, _median([one for one in seconds if isfinite(one)] or [0.0], [1.0] * len(seconds)))
+    known = [one for one in seconds if isfinite(one)]
+    return max(0.001, _median(known, [1.0] * len(known))) if known else 0.001
 
 
 def _is_shape(run: Profile) -> bool:
