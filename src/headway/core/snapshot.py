@@ -398,12 +398,17 @@ def as_read(record: Snapshot, totals: Totals, now: datetime) -> Snapshot:
     return later(record, now)
 
 
+_NOT_FELT = dict.fromkeys(
+    ("remaining", "remaining_low", "remaining_high", "estimate_basis", "patience", "rate")
+)
+
+
 def later(snapshot: Snapshot, now: datetime) -> Snapshot:
     """How the same record reads at ``now``, when no word came since it was read."""
     if snapshot.read_at is None or snapshot.ended:
         return snapshot
-    if snapshot.status not in {"running", "stalled"}:
-        return replace(snapshot, read_at=max(now, snapshot.read_at))
+    if snapshot.status not in {"running", "stalled"}:  # what was felt of it is over
+        return replace(snapshot, read_at=max(now, snapshot.read_at), **_NOT_FELT)
     age = max(0.0, (now - snapshot.read_at).total_seconds())
     stalls_at = (snapshot.seen_at or now) + timedelta(seconds=snapshot.lease)
     believed = max(0.0, (min(now, stalls_at) - snapshot.read_at).total_seconds())
@@ -413,7 +418,7 @@ def later(snapshot: Snapshot, now: datetime) -> Snapshot:
     if snapshot.idle_for is not None:
         changed["idle_for"] = snapshot.idle_for + age
     if now > stalls_at:
-        changed |= dict.fromkeys(("remaining", "remaining_low", "remaining_high", "rate", "estimate_basis"))
+        changed |= _NOT_FELT
         changed["status"] = "stalled"
     else:
         for name in ("remaining", "remaining_low", "remaining_high"):
