@@ -1,4 +1,4 @@
-"""What a job's progress tells of its pace: idle time, rate, time left; felt once a tick."""
+"""What a job's progress tells of its pace: idle time, rate, time left; felt once a tick, estimated every other."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 WINDOW = 30.0
 """Seconds over which a rate is taken."""
+FRESH = 0.9
+"""Seconds for which an estimate counts down before there is a new one: half of the ticks go without."""
 GROUND = 2
 """Reports from which on a first run has a time left."""
 LEFT = ("remaining", "remaining_low", "remaining_high", "estimate_basis", "patience")
@@ -42,6 +44,8 @@ class Pulse:
         self._history: Sequence[Profile] = ()
         self._estimator = Estimator(None, tick=tick)
         self._in_shares = False
+        self._left: Range | None = None
+        self._estimated = 0.0
         self._finish = Finish()
         self._ends_at: float | None = None
         self._seen: object = None
@@ -52,6 +56,7 @@ class Pulse:
     def learn(self, history: Sequence[Profile]) -> None:
         """What earlier runs of the kind left is known from now on."""
         self._history, self.stages = history, weights(history)
+        self._left = None
         self._begin()
 
     def planned(self, state: Snapshot, totals: Totals | None) -> Snapshot:
@@ -82,8 +87,7 @@ class Pulse:
         )
         if seen != self._seen:
             self._seen, self._progressed = seen, now
-        left = self._remaining(whole, children)
-        self._note_finish(now, left)
+        left = self._counted_down(whole, now) or self._remaining(whole, children, now)
         basis, patience = self._estimator.basis, self._estimator.patience
         if basis == "run" and any(child.estimate_basis in {"history", "both"} for child in children):
             basis = "both"
@@ -129,13 +133,27 @@ class Pulse:
         (began, first), (ended, last) = samples[0], samples[-1]
         return (last - first) / (ended - began) if ended - began > 1e-6 and last > first else None
 
-    def _remaining(self, state: Snapshot, children: Sequence[Snapshot]) -> Range | None:
+    def _counted_down(self, state: Snapshot, now: float) -> Range | None:
+        """The estimate of a moment ago, less that moment; None where it is time for another one."""
+        passed = now - self._estimated
+        if self._left is None or not 0 <= passed < FRESH or passed >= self._left[1]:
+            return None
+        self._update(state)
+        left, low, high = self._left
+        return (left - passed, low - passed, high - passed)
+
+    def _remaining(self, state: Snapshot, children: Sequence[Snapshot], now: float) -> Range | None:
         if state.elapsed is None:
             return None
         self._update(state)
+        self._left, self._estimated = self._estimate(state, state.elapsed, children), now
+        self._note_finish(now, self._left)
+        return self._left
+
+    def _estimate(self, state: Snapshot, elapsed: float, children: Sequence[Snapshot]) -> Range | None:
         estimator = self._estimator
         has_ground = estimator.basis != "run" or estimator.reports >= GROUND
-        own = estimator.remaining(state.elapsed) if has_ground else None
+        own = estimator.remaining(elapsed) if has_ground else None
         return among_children(state, own, children)
 
     def _update(self, state: Snapshot) -> None:
