@@ -72,6 +72,8 @@ def test_no_state_makes_an_estimate_negative_infinite_or_an_error(history, told,
 def test_work_is_counted_in_what_items_weigh_and_without_what_was_done_before():
     assert work_of(Snapshot(id="a", count=30, total=100, initial=20)) == (10, 80)
     assert work_of(Snapshot(id="a", count=3, total=10, work=50, total_work=200)) == (50, 200)
+    resumed = Snapshot(id="a", count=30, total=100, initial=20, work=60, total_work=200)
+    assert work_of(resumed) == (20, 160)
     assert work_of(Snapshot(id="a", count=3)) == (3, None)
     assert work_of(Snapshot(id="a")) == (0, None)
 

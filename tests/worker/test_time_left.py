@@ -3,6 +3,7 @@
 # ruff: noqa: PT012 - what raises is a job, with its body
 
 import time
+from multiprocessing import get_context
 
 import pytest
 from tests.processes import eventually, run
@@ -140,6 +141,19 @@ def test_the_second_run_knows_the_shape_of_the_first(hw):
         work(job)
     assert eventually(lambda: len(hw.store.history("Import")) == 2)
     assert hw.store.history("Import")[1].width is not None
+
+
+def square(number):
+    time.sleep(0.1)
+    return number * number
+
+
+def test_a_run_whose_steps_others_have_counted_leaves_their_shape(hw):
+    with hw.job("Squares", total=100) as job, get_context("spawn").Pool(2) as pool:
+        pool.map(job.counted(square), range(100), chunksize=1)
+    (left,) = eventually(lambda: hw.store.history("Squares"))
+    assert (left.total, len(left.done)) == (100, 64)
+    assert left.done[55] > 2_000
 
 
 def test_a_damaged_history_is_no_reason_to_report_nothing(counted, counter):

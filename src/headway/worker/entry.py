@@ -198,7 +198,8 @@ class JobEntry:
         final, kind = self.final, self._kind
         if self._teaches and final is not None and kind is not None:
             if self._publisher.may_teach(kind, final.elapsed or 0.0):
-                store.learn(kind, self._pulse.profile(final))
+                whole = with_parts(final, self._totals) if self._totals else final
+                store.learn(kind, self._pulse.profile(whole))
             self._teaches = False
 
     def _claim(self, store: Store) -> None:

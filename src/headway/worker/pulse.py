@@ -1,4 +1,7 @@
-"""What a job's progress tells of its pace: idle time, rate, time left; felt once a tick, estimated every other."""
+"""What a job's progress tells of its pace: idle time, rate, time left.
+
+It is felt once a tick, and time left is estimated every other.
+"""
 
 from __future__ import annotations
 
@@ -170,7 +173,9 @@ class Pulse:
 def work_of(state: Snapshot) -> tuple[float, float | None]:
     """How much of its work a job has done in this run, and of how much: its own steps, or shares of 1.0."""
     done, total = position(state)
-    before = state.initial if state.total_work is None else 0
+    before: float = state.initial
+    if state.total_work is not None:  # what was done before weighs the mean
+        before *= state.total_work / state.total if state.total else 0
     own = max(0.0, (done or 0) - before), None if total is None else total - before
     members = _members(state)
     if members is None:

@@ -53,6 +53,7 @@ _SMALLEST, _LARGEST = 1e-100, 1e100
 _LONGEST = 1e10
 """Seconds, some 300 years: beyond lie errors of clocks and of counts."""
 _WIDEST = 12.0
+_ROUNDING = 1e-9
 
 Range = tuple[float, float, float]
 
@@ -118,7 +119,7 @@ class Estimator:
         if at < self._at:
             self._lost -= self._at - at
             at = self._at
-        if done < self._done:
+        if done < self._done * (1 - _ROUNDING):
             self._fall_back(at, max(done, 0.0))
         if done <= self._done or done < _SMALLEST:
             return
