@@ -6,7 +6,7 @@ import time
 from multiprocessing import get_context
 
 import pytest
-from tests.processes import eventually, run
+from tests.processes import eventually, run, start
 
 import headway
 from headway.core.estimate import Profile
@@ -123,6 +123,16 @@ def test_what_a_run_has_taught_is_kept_when_its_program_ends_at_once(url):
     assert (code, errors) == (0, "")
     reader = headway.connect(url)
     assert len(reader.store.history("Import")) == 1
+    reader.close()
+
+
+def test_programs_that_end_at_once_lose_no_run(url):
+    programs = [start("for _ in hw.track(range(10), 'Import'): pass", url) for _ in range(6)]
+    for program in programs:
+        program.communicate(timeout=60)
+    assert [program.returncode for program in programs] == [0] * 6
+    reader = headway.connect(url)
+    assert len(reader.store.history("Import")) == 6
     reader.close()
 
 
