@@ -96,6 +96,7 @@ def test_counts_are_said_with_their_unit_and_as_they_are(count, total, unit, sai
         (1, 8, 22, "up to 20 s left"),
         (0, 300, 900, None),
         (5_300, 5_400, 5_500, "about 1 h 30 min left"),
+        (86_000, 90_000, 95_000, "about 1 d 1 h left"),
         (9e5, 1e9, 1e12, "over 10 d left"),
     ],
 )

@@ -179,13 +179,17 @@ def _near(seconds: float) -> float:
     return min(_ROUND, key=lambda round_: max(round_ / seconds, seconds / round_))
 
 
-def _about(seconds: float) -> str:
-    """One number, to about a tenth."""
+def _about(seconds: float) -> str | None:
+    """One number, to about a tenth; two where the first is small."""
+    whole = _coarse(seconds)
+    has_two = _HOUR < whole < 6 * _HOUR or _DAY < whole < 2 * _DAY
+    return duration(whole) if has_two else _round_words(whole)
+
+
+def _coarse(seconds: float) -> float:
+    """The seconds, to about a tenth."""
     step = next((step for top, step in _STEPS if seconds < top), _DAY)
-    whole = max(step, round(seconds / step) * step)
-    if _HOUR < whole < 6 * _HOUR and whole % _HOUR:
-        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
-    return _round_words(whole)
+    return max(step, round(seconds / step) * step)
 
 
 def _round_words(seconds: float) -> str:
@@ -288,7 +292,7 @@ def _overrun(snapshot: Snapshot) -> str | None:
     elapsed, usual = snapshot.elapsed or 0.0, snapshot.usual
     if snapshot.status != "running" or not usual or elapsed < SHORT or elapsed <= LONGER * usual:
         return None
-    return f"longer than usual (usually {_about(usual)})"
+    return f"longer than usual (usually {duration(_coarse(usual))})"
 
 
 def _patience(snapshot: Snapshot) -> float | None:
