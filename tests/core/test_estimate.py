@@ -208,6 +208,15 @@ def test_a_long_last_step_survives_in_the_profile():
     assert informed.remaining(99.0)[0] == pytest.approx(101, rel=0.15)
 
 
+def test_what_comes_after_the_last_step_is_known_from_the_second_run_on():
+    steps = [(float(at), float(at)) for at in range(1, 101)]
+    first = after(*steps)
+    assert first.remaining(110.0) == (0, 0, 0)
+    informed = after(*steps, history=[first.profile(160.0)] * 4)
+    assert informed.remaining(110.0)[0] == pytest.approx(50, rel=0.2)
+    assert informed.remaining(400.0)[0] > 5, "it does not run out"
+
+
 def test_only_the_last_eight_runs_are_looked_at():
     history = [whole(1e4)] * 20 + [whole(100.0)] * 8
     assert after(history=history).remaining(0.0)[0] == pytest.approx(100, rel=0.01)

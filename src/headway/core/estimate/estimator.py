@@ -134,7 +134,7 @@ class Estimator:
         """Seconds left after ``now`` seconds, with the range that holds four truths in five.
 
         None while there is no ground: before the first report of a first run, and while the end of a first
-        run is not known.  Zeros when nothing is left to do.
+        run is not known.  Zeros when nothing is left to do, as far as is known.
         """
         now = max(now - self._lost if now < _LONGEST else 0.0, self._at)
         total = self._work()
@@ -143,7 +143,7 @@ class Estimator:
         if total is None or not self._done:
             return None
         if total <= self._done:
-            return (0.0, 0.0, 0.0)
+            return self._rest(now)
         if self._earlier is None:
             return self._first(total, now)
         return self._informed(self._earlier, total, now)
@@ -208,6 +208,16 @@ class Estimator:
         usual = min(earlier.seconds(total), _LONGEST)
         left = max(usual - now, 0.1 * usual, 1e-9)
         spread = RANGE * earlier.width * earlier.uncertainty * usual / left
+        return _range(log(left), spread, spread)
+
+    def _rest(self, now: float) -> Range:
+        """All steps are done, but the job goes on: so long as it did in earlier runs."""
+        share = 1.0 if self._earlier is None else self._earlier.warped(1.0)
+        if self._earlier is None or share > NEARLY:
+            return (0.0, 0.0, 0.0)
+        rest = max(self._at, 1e-9) * (1 - share) / max(share, 0.01)
+        left = max(rest - (now - self._at), LEFT_OF_ITEM * rest)
+        spread = RANGE * self._earlier.width * self._earlier.uncertainty * rest / left
         return _range(log(left), spread, spread)
 
     def _informed(self, earlier: Earlier, total: float, now: float) -> Range:
