@@ -326,6 +326,31 @@ def conclude(job: Snapshot | None, worker: Worker) -> None:
 
 
 @command.command()
+@click.argument("name")
+@click.option("--forget", is_flag=True, help="Forget it: the next run begins without.")
+@json_option
+@store_option
+def history(*, name: str, forget: bool, as_json: bool, store: str | None) -> None:
+    """Show what is known of earlier runs of NAME, from which time left is told.
+
+    NAME is what the jobs are called, or their kind, where they have one.  At most 8 completed runs are kept.
+    Exits with 1 when nothing is known.
+    """
+    hw = headway.connect(store)
+    runs = hw.store.history(name)
+    if forget and runs:
+        hw.store.learn(name, None)
+    hw.close()
+    if forget:
+        said = "is forgotten" if runs else "nothing was known"
+        click.echo(words.harmless(f"{name}: {said}"))
+    else:
+        for line in map(board.run_json, runs) if as_json else board.history_lines(name, runs):
+            click.echo(line)
+    sys.exit(0 if runs else 1)
+
+
+@command.command()
 @click.argument("url", required=False)
 def doctor(url: str | None) -> None:
     """Look whether a store is well, and say what to change.

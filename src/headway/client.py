@@ -101,7 +101,7 @@ class Headway:
         Args:
             iterable: Anything that ``for`` or ``async for`` takes.
             name: What people call it; inside a job the stage's name.
-            weight: What an item counts for; 1 each by default.
+            weight: What an item weighs in progress and time left; the count still counts items.
             **options: As for `job`; ``total`` is found out where the iterable knows.
         """
         return _Tracking(self, iterable, name, weight, options).over()

@@ -709,3 +709,10 @@ def test_a_report_of_progress_is_one_round_trip(far, network):
     before = network.round_trips
     far.write([worker.record(step=1, count=1) for worker in workers], [part(workers[0], count=1)], ["other"])
     assert network.round_trips - before == 1
+
+
+def test_the_kinds_that_were_learnt_last_are_kept(store, monkeypatch):
+    monkeypatch.setattr("headway.stores.postgres.KINDS", 5)
+    for kind in (*range(8), 3):
+        store.learn(f"kind-{kind}", Profile(1.0, 1))
+    assert [kind for kind in range(8) if store.history(f"kind-{kind}")] == [3, 4, 5, 6, 7]

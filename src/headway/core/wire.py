@@ -10,7 +10,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from datetime import datetime
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec.structs import asdict, replace
@@ -19,6 +19,9 @@ from headway.core import text
 from headway.core.arguments import plain
 from headway.core.errors import InvalidValue
 from headway.core.snapshot import Details, Error, Head, Snapshot
+
+if TYPE_CHECKING:
+    from headway.core.estimate import Profile
 
 FORMAT = 1
 
@@ -137,8 +140,8 @@ def frame(snapshot: Snapshot, *, owner: bool = False) -> dict[str, Any]:
 _PUBLIC = (
     "id", "version", "name", "status", "attempt", "fraction", "percent", "count", "total", "unit",
     "rate", "activity", "stages", "children", "failed_count", "initial", "elapsed", "remaining",
-    "remaining_low", "remaining_high", "estimate_basis", "idle_for", "silent_for", "cancel",
-    "cancellable", "error", "messages", "message_count", "created_at", "started_at", "ended_at",
+    "remaining_low", "remaining_high", "estimate_basis", "usual", "patience", "idle_for", "silent_for",
+    "cancel", "cancellable", "error", "messages", "message_count", "created_at", "started_at", "ended_at",
     "read_at",
 )  # fmt: skip
 _OWNED = (
@@ -162,6 +165,11 @@ def _stage(stage: Any) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
+
+
+def encode_profile(profile: Profile) -> bytes:
+    """What a run left, as JSON in which nothing is left out."""
+    return _encoded(asdict(profile))
 
 
 def encode_cursor(created_at: datetime, id: str) -> str:

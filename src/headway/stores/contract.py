@@ -12,9 +12,11 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from headway.core import arguments
+from headway.core.estimate.profile import KEPT
+from headway.core.estimate.profile import Profile as Profile  # noqa: PLC0414 - a store speaks it
 from headway.core.snapshot import UNENDED, Error, Part, Snapshot
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 PAGE = 50
 """How many jobs a page has where nothing else is asked for."""
 LARGEST_PAGE = arguments.LARGEST_PAGE
-RUNS = 8
+RUNS = KEPT
 """How many runs of a kind are kept for estimates of later ones."""
 KINDS = 1_000
 """Of how many kinds, those that were used last."""
@@ -88,22 +90,6 @@ class Page(Struct, frozen=True):
     def __getitem__(self, index: int) -> Snapshot:
         """One of its jobs."""
         return self.jobs[index]
-
-
-class Profile(Struct, frozen=True, omit_defaults=True):
-    """What a completed run leaves for estimates of later ones.
-
-    Attributes:
-        seconds: How long it took.
-        total: How much work it was.
-        done: Work done, in ten-thousandths, after each 1/64 of its time.
-        width: ln of the factor by which its ranges should have been wider.
-    """
-
-    seconds: float
-    total: float
-    done: tuple[int, ...] = field(default=())
-    width: float | None = None
 
 
 class Finding(Struct, frozen=True):

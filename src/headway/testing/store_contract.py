@@ -997,6 +997,25 @@ class Learning(Scene):
         assert runs[0] == Profile(2.0, 100, (0, 5_000, 10_000), 0.5)
         assert store.history("unknown") == []
 
+    def test_what_a_run_left_comes_back_whole(self, store: Store, another: Store) -> None:
+        shape = tuple(range(0, 10_000, 158))
+        left = Profile(3.5, 2.0**53, (*shape, 10_000), -1.2, {"Lesen \u2028": 1.25, "\x00": 2.0})
+        store.learn("a kind: with / signs, \u4e2d\u6587", left)
+        assert another.history("a kind: with / signs, \u4e2d\u6587") == [left]
+
+    def test_many_that_learn_at_once_lose_no_run(self, store: Store, another: Store) -> None:
+        def learn(of: Store, number: int) -> None:
+            of.learn("crowded", Profile(float(number), 1))
+
+        learners = [
+            threading.Thread(target=learn, args=((store, another)[number % 2], number)) for number in range(8)
+        ]
+        for learner in learners:
+            learner.start()
+        for learner in learners:
+            learner.join()
+        assert sorted(run.seconds for run in another.history("crowded")) == list(range(8))
+
     def test_a_kind_can_be_forgotten(self, store: Store) -> None:
         store.learn("夜間", Profile(1.0, 1))
         store.learn("夜間", None)

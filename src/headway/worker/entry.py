@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from contextlib import contextmanager, suppress
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import ref
 
 from msgspec.structs import replace
 
 from headway import threads
-from headway.core.estimate import Estimator
+from headway.core.errors import StoreUnavailable
 from headway.core.fraction import FULL
 from headway.core.pace import HEARTBEAT
 from headway.core.snapshot import ENDED, Part, Snapshot, Totals, with_parts
+from headway.stores.contract import LARGEST_PAGE
+from headway.worker.pulse import LEFT, Pulse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from headway.core.estimate import Profile
     from headway.core.snapshot import Details
     from headway.stores.contract import Answer, Store
     from headway.worker.job import Job
     from headway.worker.publisher import Publisher
-
-WINDOW = 30.0
-"""Seconds over which a rate is taken."""
 
 
 class JobEntry:
@@ -63,7 +62,11 @@ class JobEntry:
         self._totals_told: Totals | None = None
         self._step = 0
         self._cancel: str | None = None
-        self._pulse = Pulse()
+        self._pulse = Pulse(publisher.tick)
+        self._kind = job.kind or job.name
+        self._knows_history = self._kind is None
+        self._children: Sequence[Snapshot] = ()
+        self._teaches = False
         self._told: Snapshot | None = None
         self._news_told: object = None
         self._news_telling: object = None
@@ -81,8 +84,8 @@ class JobEntry:
 
     @property
     def ending(self) -> bool:
-        """Whether its end is still to be delivered."""
-        return self.final is not None and not self.over
+        """Whether its end, or what it teaches, is still to be delivered."""
+        return self._teaches or (self.final is not None and not self.over)
 
     def snapshot(self) -> Snapshot:
         """The job as it is now, here, with what is known of its parts."""
@@ -98,10 +101,9 @@ class JobEntry:
     def finish(self, status: str, job: Job) -> None:
         """The job has ended, it says itself; the first end counts."""
         if self.final is None and self.owned:
-            state = self._pulse.remembered(job._facts(time.monotonic()))
+            state = self._pulse.remembered(self._facts(job, time.monotonic()))
             state = replace(state, status=status, details=job._details())
-            left = dict.fromkeys(("remaining", "remaining_low", "remaining_high", "estimate_basis"))
-            self._finals.append(replace(state, **left))
+            self._finals.append(replace(state, **dict.fromkeys(LEFT)))
         self.change()
 
     def wait_opened(self) -> None:
@@ -170,9 +172,35 @@ class JobEntry:
             return
         if self.opened is None:
             self._claim(store)
-        elif self._totals is not None and self.final is None:
-            found = store.read([self.id]).get(self.id)
-            self._totals = found.totals if found else self._totals
+        elif self.final is None:
+            if not self._knows_history:
+                self._look_back(store)
+            if self._totals is not None:
+                self._look_at_parts(store)
+
+    def _look_back(self, store: Store) -> None:
+        """Read what earlier runs left; a short job is over before that."""
+        job = self._job()
+        if self._kind is None or job is None or time.monotonic() - job._began < self._publisher.tick / 2:
+            return
+        self._knows_history = True
+        self._pulse.learn(earlier_runs(store, self._kind))
+
+    def _look_at_parts(self, store: Store) -> None:
+        found = store.read([self.id]).get(self.id)
+        self._totals = totals = found.totals if found else self._totals
+        self._children = ()
+        if totals is not None and totals.children > totals.ended:
+            self._children = store.find(parent=self.id, status=("running",), limit=LARGEST_PAGE).jobs
+
+    def leave(self, store: Store) -> None:
+        """It is over: keep what a completed run teaches."""
+        final, kind = self.final, self._kind
+        if self._teaches and final is not None and kind is not None:
+            if self._publisher.may_teach(kind, final.elapsed or 0.0):
+                whole = with_parts(final, self._totals) if self._totals else final
+                store.learn(kind, self._pulse.profile(whole))
+            self._teaches = False
 
     def _claim(self, store: Store) -> None:
         job = self._job()
@@ -196,7 +224,7 @@ class JobEntry:
             self._take_up(answer, answer.opened, job, changes)
             if answer.outcome == "opened" and parent is None:
                 self.urgent = False  # it has told all
-                self._remember(state, _news(state))
+                self._remember(state, (*_news(state), self._pulse.moves))
         elif answer.outcome == "held":
             self._is_held(answer.snapshot)
         else:  # cancelled before it started, and not to be run
@@ -292,8 +320,12 @@ class JobEntry:
         if job is None or self.final is not None:
             return self.final or Snapshot(id=self.id)
         now = time.monotonic()
-        facts = job._facts(now)
-        return self._pulse.felt(facts, self._totals, now) if felt else self._pulse.remembered(facts)
+        facts, pulse = self._facts(job, now), self._pulse
+        return pulse.felt(facts, self._totals, self._children, now) if felt else pulse.remembered(facts)
+
+    def _facts(self, job: Job, now: float) -> Snapshot:
+        """What the job says, with what earlier runs say of its stages."""
+        return self._pulse.planned(job._facts(now), self._totals)
 
     def _signed(self, state: Snapshot) -> Snapshot:
         """With what makes it a word of this run."""
@@ -324,7 +356,7 @@ class JobEntry:
         return state
 
     def _changed(self, state: Snapshot) -> bool:
-        self._news_telling = _news(state)
+        self._news_telling = (*_news(state), self._pulse.moves)
         return self._told is None or self._news_telling != self._news_told or self._details_new()
 
     def _details_new(self) -> bool:
@@ -396,6 +428,7 @@ class JobEntry:
         if self._details_telling is not None:
             self._details_told, self._details_version = self._details_telling, answer.details_version
         if told.ended and answer.accepted:
+            self._teaches = told.status == "completed" and self._kind is not None
             self._retire()
 
     def _remember(self, told: Snapshot, news: object) -> None:
@@ -430,66 +463,24 @@ class JobEntry:
             job._look_up()
 
 
-class Pulse:
-    """What a job's progress tells of its pace: idle time, rate, time left."""
+def earlier_runs(store: Store, kind: str) -> list[Profile]:
+    """What earlier runs left; nothing where that cannot be read, which is no reason to report nothing."""
+    try:
+        return store.history(kind)
+    except StoreUnavailable:
+        raise
+    except Exception:  # noqa: BLE001 - a damaged history, or a store that keeps none
+        from headway.worker.publisher import log
 
-    def __init__(self) -> None:
-        self._seen: object = None
-        self._progressed = 0.0
-        self._estimator: Estimator | None = None
-        self._share = 0.0
-        self._samples: deque[tuple[float, float]] = deque(maxlen=64)
-        self._last: dict[str, Any] = {}
-
-    def remembered(self, state: Snapshot) -> Snapshot:
-        """The state with what was felt last, for any thread."""
-        return replace(state, **self._last)
-
-    def felt(self, state: Snapshot, totals: Totals | None, now: float) -> Snapshot:
-        """The state with its idle time, rate and time left, what others report of it included."""
-        whole = with_parts(state, totals) if totals else state
-        position = (whole.count, [(stage.count, stage.ended) for stage in whole.stages], whole.totals.done)
-        if position != self._seen:
-            self._seen, self._progressed = position, now
-        rate, left = self._rate(whole), self._remaining(whole)
-        self._last = {
-            "idle_for": now - self._progressed,
-            "rate": rate,
-            "remaining": left and left[0],
-            "remaining_low": left and left[1],
-            "remaining_high": left and left[2],
-            "estimate_basis": left and "run",
-        }
-        return self.remembered(state)
-
-    def _rate(self, state: Snapshot) -> float | None:
-        """Units a second over the last half minute or so."""
-        if state.count is None or state.elapsed is None:
-            return None
-        samples = self._samples
-        samples.append((state.elapsed, state.count))
-        while samples[0][0] <= state.elapsed - WINDOW:
-            samples.popleft()
-        (began, first), (ended, last) = samples[0], samples[-1]
-        return (last - first) / (ended - began) if ended > began and last > first else None
-
-    def _remaining(self, state: Snapshot) -> Any:
-        grid, elapsed = state.grid, state.elapsed
-        if grid is None or elapsed is None:
-            return None
-        share = grid / FULL
-        if self._estimator is None or share < self._share:
-            self._estimator = Estimator(1.0)
-        self._share = share
-        self._estimator.update(elapsed, share)
-        return self._estimator.remaining(elapsed)
+        log().debug("the history of %s cannot be read", kind, exc_info=True)
+        return []
 
 
 _facts_of = attrgetter(
-    "cancellable", "lease", "retention", "scope", "name", "kind", "count", "total", "unit", "activity",
-    "total_weight", "weight", "failed_count", "initial", "worker", "message_count",
+    "cancellable", "lease", "retention", "scope", "name", "kind", "count", "total", "work", "total_work",
+    "unit", "activity", "total_weight", "weight", "failed_count", "initial", "worker", "message_count",
 )  # fmt: skip
-_facts_of_stage = attrgetter("name", "weight", "count", "total", "unit", "ended")
+_facts_of_stage = attrgetter("name", "weight", "count", "total", "work", "total_work", "unit", "ended")
 
 
 def _news(state: Snapshot) -> tuple[object, ...]:

@@ -412,7 +412,7 @@ class Job(Bar):
 
     def _facts(self, now: float) -> Snapshot:
         """The worker's side of the record: what it reports, without what the store adds."""
-        count = self.count
+        count, work = self.count, self.work or (None, None)
         return Snapshot(
             id=self.id,
             scope=self._scope,
@@ -423,6 +423,8 @@ class Job(Bar):
             kind=text.label(self.kind or self.name, limits.NAME),
             count=shown(count) if self._counts or count else None,
             total=self._total,
+            work=work[0],
+            total_work=work[1],
             unit=text.label(self._unit, limits.UNIT),
             activity=text.label(self.activity, limits.ACTIVITY),
             stages=tuple(stage.facts(now) for stage in list(self._stages.values())),
