@@ -14,11 +14,11 @@ from headway.web.links import Links
 REQUEST = Request(method="GET", path="jobs")
 
 
-@pytest.mark.parametrize("make", [asgi.app, wsgi.app])
-@pytest.mark.parametrize("nothing", [None, [], "everybody", True])
-def test_mounting_without_access_shows_the_three_choices(make, nothing):
+@pytest.mark.parametrize("door", [asgi, wsgi], ids=["asgi", "wsgi"])
+@pytest.mark.parametrize("nothing", [None, [], "everybody", True], ids=str)
+def test_mounting_without_access_shows_the_three_choices(door, nothing):
     with pytest.raises(AccessMissing) as caught:
-        make(nothing, "memory://")
+        door.app(nothing, "memory://")
     for choice in ("may_see", "Links(secret)", "whoever_knows_the_id"):
         assert choice in str(caught.value)
 

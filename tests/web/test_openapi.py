@@ -16,7 +16,11 @@ DOORS = {
     "wsgi": ("gunicorn-sync", {}),
     "flask": ("flask", {"STREAMS": "0"}),
 }
-SHORT = "events"
+ENDLESS = "events"
+LEFT_OUT = {
+    "positive_data_acceptance",  # no schema can say which cursors are ours
+    "unsupported_method",  # asked by the contract
+}
 
 
 def test_every_reference_leads_somewhere():
@@ -45,8 +49,9 @@ def test_a_door_answers_as_it_is_described(described):
     schema.config.update(base_url=described)
     operations = [found.ok() for found in schema.get_all_operations()]
     assert len(operations) == len(PATHS)
+    checks = schemathesis.checks.CHECKS.get_all()
     for operation in operations:
-        if operation.path.endswith(SHORT):
+        if operation.path.endswith(ENDLESS):
             continue  # a stream has no end; the contract reads it
 
         @settings(
@@ -60,7 +65,7 @@ def test_a_door_answers_as_it_is_described(described):
         def ask(case):
             case.call_and_validate(
                 headers={"X-User": "root", "Content-Type": "application/json"},
-                excluded_checks=[schemathesis.checks.CHECKS.get_one("unsupported_method")],
+                excluded_checks=[check for check in checks if check.__name__ in LEFT_OUT],
             )
 
         ask()
