@@ -19,6 +19,7 @@ BENCHES = {
     "stores": "cpu_of_a_store",
     "finding": "time_to_find_and_hear",
     "left": "eta",
+    "watchers": "watchers",
 }
 
 

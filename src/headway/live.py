@@ -12,7 +12,7 @@ import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet, ref
 
 from headway import threads
@@ -24,12 +24,44 @@ if TYPE_CHECKING:
     from headway.core.snapshot import Snapshot
     from headway.stores.contract import Store, Subscription
 
+
+class Listener(Protocol):
+    """Who hears of changes: a `Watch`, or whoever passes them on to many."""
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Which jobs."""
+
+    @property
+    def scopes(self) -> frozenset[str | None]:
+        """All jobs of which scopes; None stands for every job."""
+
+    def concerns(self, id: str, snapshot: Snapshot | None) -> bool:
+        """Whether a job is watched here."""
+
+    def hear(self, changed: dict[str, Snapshot | None]) -> int:
+        """These have changed; how many are told of it."""
+
+    def knows(self, snapshot: Snapshot) -> bool:
+        """Whether this state of a job is known already."""
+
+    def unended(self) -> list[str]:
+        """The jobs that are known, and were live when they were heard of last."""
+
+    def close(self) -> None:
+        """Nothing more will be heard."""
+
+
 LISTEN = 0.1
 """Seconds after which a newcomer is heard at the latest."""
 SWEEP = 5.0
 """Seconds after which everything that is watched is read again."""
 AGAIN = 1.0
 """Seconds until the next try when the store is away."""
+PACE = 0.1
+"""Seconds between two updates of one job, at least."""
+SHARE = 80e-6
+"""Seconds of pause for each watcher that was told: telling then takes a quarter of a core at most."""
 KEPT = 10_000
 """How many jobs of a scope a watcher remembers, so as not to show the same state twice."""
 
@@ -42,7 +74,9 @@ class Hub:
         self.hops = hops or threads.Hops()
         self._pid = os.getpid()
         self._lock = threads.reentrant_lock()
-        self._watches: dict[int, ref[Watch]] = {}
+        self._watches: dict[int, ref[Listener]] = {}
+        self._asked: tuple[set[str], set[str | None]] = (set(), set())
+        self._altered = True
         self._running = False
         self._complaint = ""
         self._forget_all()
@@ -52,24 +86,33 @@ class Hub:
         """Whether it is this process's own: a child after a fork needs another."""
         return self._pid == os.getpid()
 
-    def join(self, watch: Watch) -> None:
+    def join(self, watch: Listener) -> None:
         """Somebody watches; for as long as it is kept, and until it leaves."""
         with self._lock:
             self._watches[id(watch)] = ref(watch)
+            self._altered = True
             if not self._running:
                 self._running = True
                 threads.start(self._run)
 
-    def leave(self, watch: Watch) -> None:
+    def leave(self, watch: Listener) -> None:
         """Somebody watches no longer.  It may be the garbage collector that says so: no lock is taken."""
         self._watches.pop(id(watch), None)
+        self._altered = True
+
+    def look(self, ids: Collection[str], scopes: Collection[str | None] = ()) -> None:
+        """Somebody who has joined watches more than before: look at these, or at nothing but the change."""
+        with self._lock:
+            self._asked[0].update(ids)
+            self._asked[1].update(scopes)
+            self._altered = True
 
     def read(self, ids: Collection[str]) -> dict[str, Snapshot]:
-        """The newest states from the store, with details of those that have ended."""
+        """The newest states from the store, with details of those that have ended or are to be retried."""
         found = self.store.read(ids)
-        ended = [id for id, snapshot in found.items() if snapshot.ended]
-        if ended:
-            found |= self.store.read(ended, details=True)
+        detailed = [id for id, snapshot in found.items() if snapshot.ended or snapshot.status == "retrying"]
+        if detailed:
+            found |= self.store.read(detailed, details=True)
         return found
 
     def find(self, scopes: Collection[str | None]) -> list[Snapshot]:
@@ -86,7 +129,7 @@ class Hub:
         for watch in self._watching():
             watch.close()
 
-    def _watching(self) -> list[Watch]:
+    def _watching(self) -> list[Listener]:
         found = (known() for known in list(self._watches.values()))
         return [watch for watch in found if watch is not None]
 
@@ -95,8 +138,10 @@ class Hub:
         self._due: set[str] = set()
         self._ids: frozenset[str] = frozenset()
         self._scopes: frozenset[str | None] = frozenset()
-        self._settled: WeakSet[Watch] = WeakSet()
+        self._settled: WeakSet[Listener] = WeakSet()
         self._swept = time.monotonic()
+        self._next = 0.0
+        self._altered = True
 
     def _run(self) -> None:
         subscription: Subscription | None = None
@@ -105,6 +150,7 @@ class Hub:
                 subscription = subscription or self._subscribed()
                 self._listen(subscription)
             except StoreUnavailable:  # what is known stays shown, and ages
+                self._settled.clear()
                 threads.Bell().wait(AGAIN)
             except Exception as error:  # noqa: BLE001 - a bug may not leave the watchers alone
                 self._complain(error)
@@ -138,11 +184,21 @@ class Hub:
             self._swept = now
             self._due |= self._ids.union(*(watch.unended() for watch in self._watching()))
         if self._due:
-            self._tell(self._due)
+            self._keep_pace(now)
+            told = self._tell(self._due)
             self._due = set()
+            self._next = time.monotonic() + max(PACE, told * SHARE)
+
+    def _keep_pace(self, now: float) -> None:
+        """What changes meanwhile is told with the next."""
+        if now < self._next:
+            threads.Bell().wait(self._next - now)
 
     def _tune(self, subscription: Subscription) -> None:
         """Subscribe to what is watched now."""
+        if not self._altered:
+            return
+        self._altered = False
         watches = self._watching()
         ids = frozenset(id for watch in watches for id in watch.ids)
         scopes = frozenset(scope for watch in watches for scope in watch.scopes)
@@ -153,18 +209,25 @@ class Hub:
 
     def _welcome(self) -> None:
         """Look again at what a newcomer watches: it may have changed before we heard of it."""
+        with self._lock:
+            (ids, scopes), self._asked = self._asked, (set(), set())
+        self._due |= ids
         for watch in self._watching():
             if watch not in self._settled:
                 self._due |= watch.ids.union(watch.unended())
                 self._due |= {one.id for one in self.find(watch.scopes) if not watch.knows(one)}
                 self._settled.add(watch)
+            elif scopes:
+                self._due |= {one.id for one in self.find(scopes & watch.scopes) if not watch.knows(one)}
 
-    def _tell(self, changed: set[str]) -> None:
+    def _tell(self, changed: set[str]) -> int:
         found = self.read(changed)
         for id in changed:
             self._note(id, found.get(id))
-        for watch in self._watching():
+        return sum(
             watch.hear({id: found.get(id) for id in changed if watch.concerns(id, found.get(id))})
+            for watch in self._watching()
+        )
 
     def _note(self, id: str, snapshot: Snapshot | None) -> None:
         """See to it that a live job is looked at again, and when it will have stalled."""
@@ -213,12 +276,13 @@ class Watch(Iterator["Snapshot"], AsyncIterator["Snapshot"]):
             return True
         return snapshot is not None and (None in self.scopes or snapshot.scope in self.scopes)
 
-    def hear(self, changed: dict[str, Snapshot | None]) -> None:
+    def hear(self, changed: dict[str, Snapshot | None]) -> int:
         """These have changed; the newest state of each is kept until it is taken."""
         if changed:
             self._changed |= changed
             with contextlib.suppress(RuntimeError):  # its event loop has been closed
                 self._wake()
+        return bool(changed)
 
     def close(self) -> None:
         """Watch no longer."""

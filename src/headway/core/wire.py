@@ -21,6 +21,8 @@ from headway.core.errors import InvalidValue
 from headway.core.snapshot import Details, Error, Head, Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from headway.core.estimate import Profile
 
 FORMAT = 1
@@ -112,16 +114,22 @@ def _cleaned(value: Any) -> Any:
     return [_cleaned(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
-def encode_frame(snapshot: Snapshot, *, owner: bool = False) -> bytes:
+def encode_frame(snapshot: Snapshot, *, owner: bool = False, also: Collection[str] | None = None) -> bytes:
     """One line of JSON for readers elsewhere; viewers get an allow-list of fields, owners more.
 
     All keys are always there, null when unknown.  Seconds are rounded to milliseconds.
+
+    Args:
+        snapshot: The job.
+        owner: For its owner.
+        also: For viewers: which of ``messages``, ``result`` and ``meta`` they are shown; by default messages.
     """
-    return _encoded(frame(snapshot, owner=owner))
+    return _encoded(frame(snapshot, owner=owner, also=also))
 
 
-def frame(snapshot: Snapshot, *, owner: bool = False) -> dict[str, Any]:
+def frame(snapshot: Snapshot, *, owner: bool = False, also: Collection[str] | None = None) -> dict[str, Any]:
     """What `encode_frame` encodes, as plain data."""
+    also = {"messages"} if also is None else also
     shown: dict[str, Any] = {"headway": FORMAT}
     shown |= {name: _plain(getattr(snapshot, name)) for name in _PUBLIC}
     shown["stages"] = [_stage(stage) for stage in snapshot.stages]
@@ -129,12 +137,24 @@ def frame(snapshot: Snapshot, *, owner: bool = False) -> dict[str, Any]:
     error = snapshot.error
     shown["error"] = None if error is None else {"text": error.text}
     shown["messages"] = [
-        asdict(message) for message in snapshot.messages if owner or message.level != "debug"
+        asdict(message)
+        for message in snapshot.messages
+        if owner or (message.level != "debug" and "messages" in also)
     ]
     if owner:
         shown |= {name: getattr(snapshot, name) for name in _OWNED}
         shown["error"] = None if error is None else asdict(error)
+    else:
+        shown |= {name: getattr(snapshot, name) for name in ("result", "meta") if name in also}
     return shown
+
+
+def waiting_frame(id: str) -> dict[str, Any]:
+    """The frame of a job that is not known yet: all is null but its id, and the status is ``waiting``."""
+    shown = frame(Snapshot(id=id))
+    plain = {name: None for name, value in shown.items() if value is not None and not isinstance(value, list)}
+    known = {"headway": FORMAT, "id": id, "version": 0, "status": "waiting", "failed_count": 0, "initial": 0}
+    return shown | plain | known | {"attempt": 0, "cancellable": False, "message_count": 0}
 
 
 _PUBLIC = (
