@@ -200,7 +200,8 @@ def test_watch_tells_whoever_draws_alone(door, page, bar):
     page.evaluate("""async () => {
       const {watch} = await import("/static/headway.js");
       window.heard = [];
-      window.stop = watch(["/headway/jobs/a", "/headway/jobs/b"], (job, url) => heard.push([url.slice(-1), job.status]));
+      const urls = ["/headway/jobs/a", "/headway/jobs/b"];
+      window.stop = watch(urls, (job, url) => heard.push([url.slice(-1), job.status]));
     }""")
     eventually(lambda: page.evaluate("heard") == [["a", "running"], ["b", "waiting"]])
     door.tell("b", count=1)

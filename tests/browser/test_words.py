@@ -63,25 +63,25 @@ LEFT = {"remaining": 230.0, "remaining_low": 170.0, "remaining_high": 310.0}
 
 
 @pytest.mark.parametrize(
-    ("language", "percent", "counts", "left", "elapsed"),
+    ("language", "wanted"),
     [
-        ("de", "42 %", "5.210,5/12.400 kg", "in 4 Min.", "1 Min."),
-        ("ja", "42%", "5,210.5/12,400 kg", "4 分後", "1 分"),
-        ("ar-EG", "٤٢٪؜", "٥٬٢١٠٫٥/١٢٬٤٠٠ kg", "خلال ٤ دقائق", "١ د"),  # noqa: RUF001
-        ("fr", "42 %", "5 210,5/12 400 kg", "dans 4 min", "1 min"),  # noqa: RUF001
+        ("de", ["42 %", "5.210,5/12.400 kg", "in 4 Min.", "1 Min."]),
+        ("ja", ["42%", "5,210.5/12,400 kg", "4 分後", "1 分"]),
+        ("ar-EG", ["٤٢٪\u061c", "٥٬٢١٠٫٥/١٢٬٤٠٠ kg", "خلال ٤ دقائق", "١ د"]),  # noqa: RUF001
+        ("fr", ["42 %", "5 210,5/12 400 kg", "dans 4 min", "1 min"]),
     ],
 )
-def test_numbers_and_times_are_said_in_any_language(describe, language, percent, counts, left, elapsed):
+def test_numbers_and_times_are_said_in_any_language(describe, language, wanted):
     one = said(describe, language, **COUNTED, **LEFT)
     told = [re.sub(r"\s", " ", one[name]) for name in ("percent", "counts", "left", "elapsed")]
-    assert told == [percent, counts, left, elapsed]
+    assert told == wanted
 
 
 @pytest.mark.parametrize(
     ("language", "left", "state"),
     [
         ("de", "noch 3–5 Min.", "fehlgeschlagen, Versuch 2"),
-        ("ja", "残り3～5 分", "失敗、2回目"),
+        ("ja", "残り3～5 分", "失敗、2回目"),  # noqa: RUF001
         ("ar", "يتبقى 3–5 د", "فشل، المحاولة 2"),
     ],
 )

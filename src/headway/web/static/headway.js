@@ -1,9 +1,7 @@
 // @ts-check
 // headway in a web page: words, what follows what, lines to the server, elements.  The guide is docs/web/element.md,
 // types stand in headway.d.ts; here, defaults of arguments often tell them.  There is no build: keep it small.
-/** @import {Described, Memory, Options, Phrases, Snapshot, Stage} from "./headway.js" */
-/** @typedef {{hear(job: Snapshot, url: string): void, list?(jobs: Snapshot[]): void, fail?(why: unknown): void}} Watcher */
-/** @typedef {{url: URL, id?: string, jobs: Map<string, Snapshot>, watchers: Set<Watcher>, tag?: string | null, waited?: boolean}} Subject */
+/** @import {Described, Memory, Options, Phrases, Snapshot, Stage, Subject, Watcher} from "./headway.js" */
 
 // Words, as core/words.py says them: tests/golden holds the two together.
 
@@ -180,12 +178,6 @@ const FIRST = 6e3, SILENT = 4e4, LATEST = 15e3, MOST = 64;
 const now = () => performance.now();
 const jittered = (ms = 0, tries = 0, most = LATEST) => Math.min(most, ms * 2 ** tries) * (0.5 + Math.random());
 
-/** @template T @param {Promise<T>} work @returns {Promise<T>} */
-const within = (ms = 0, work) => new Promise((give, fail) => {
-  const timer = setTimeout(fail, ms, new Error("silence"));
-  work.then(give, fail).finally(() => clearTimeout(timer));
-});
-
 const problem = async (/** @type {Response} */ response) => ({
   status: response.status,
   after: +(response.headers.get("retry-after") ?? 0),
@@ -197,7 +189,7 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
   /** @type {Map<string, Subject>} */
   const subjects = new Map();
   const known = new Set();
-  let asked = [...subjects.values()], turn = new AbortController(), running = false;
+  let asked = [...subjects.values()], turn = new AbortController(), timer = 0, running = false;
   let streamAt = 0, misses = 0, failures = 0, retry = 2e3, pace = poll *= 1e3;
 
   const wanted = () => [...subjects.values()].filter(({ id, jobs }) => id == null || ![...jobs.values()].some((job) => job.ended_at));
@@ -213,11 +205,14 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
     return job.version !== shown?.version || job.status !== shown.status;
   }
 
-  /** Ask for one; whether there is news. @param {Subject} subject @param {AbortSignal} signal @param {any} [headers] */
-  async function ask(subject, signal, headers) {
+  const request = (url = asked[0].url, signal = turn.signal, headers = {}) =>
+    fetch(url, { signal, headers, credentials: cookies ? "include" : "same-origin", cache: "no-store" });
+
+  /** Ask for one; whether there is news. */
+  async function ask(subject = asked[0], signal = turn.signal, alone = false) {
     const { url, id, tag, watchers, jobs } = subject;
     const response = await request(url, AbortSignal.any([signal, AbortSignal.timeout(3e4)]), {
-      accept: "application/json", ...(tag && { "if-none-match": tag }), ...headers,
+      accept: "application/json", ...(tag && { "if-none-match": tag }), ...(alone && { prefer: "wait=20" }),
     });
     subject.waited = response.headers.has("preference-applied");
     if (response.status === 304) return false;
@@ -226,15 +221,13 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
     const answer = await response.json();
     subject.tag = response.headers.get("etag");
     if (id != null) return take(subject, answer);
-    const fresh = new Map(answer.jobs.map((/** @type {Snapshot} */ job) => [job.id, jobs.get(job.id)]));
-    jobs.clear();
-    fresh.forEach((job, id) => (known.add(id), job && jobs.set(id, job)));
-    watchers.forEach(({ list }) => list?.(answer.jobs));
-    return answer.jobs.map((/** @type {Snapshot} */ job) => take(subject, job)).some(Boolean);
+    /** @type {Snapshot[]} */
+    const listed = answer.jobs;
+    for (const key of jobs.keys()) if (!listed.some(({ id }) => id === key)) jobs.delete(key);
+    listed.forEach(({ id }) => known.add(id));
+    watchers.forEach(({ list }) => list?.(listed));
+    return listed.filter((job) => take(subject, job)).length > 0;
   }
-  /** @param {URL} url @param {AbortSignal} signal @param {HeadersInit} headers */
-  const request = (url, signal, headers) =>
-    fetch(url, { signal, headers, credentials: cookies ? "include" : "same-origin", cache: "no-store" });
 
   function well() {
     if (failures > 1) tell(({ fail }) => fail?.(null));
@@ -245,24 +238,31 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
     return Math.max(jittered(1e3, failures), Math.min(why.after || 0, 60) * 1e3);
   }
 
-  /** Take part in a stream until it ends; how long to pause then. @param {AbortSignal} signal */
-  async function stream(signal) {
+  /** Take part in a stream until it ends; how long to pause then. */
+  async function stream(signal = turn.signal) {
     const url = new URL(mount + "/events"), over = new AbortController(), both = AbortSignal.any([signal, over.signal]);
     const { searchParams } = url, lists = asked.filter(({ id }) => id == null);
     for (const { id, url: { searchParams: given } } of asked) {
       if (id != null) searchParams.append("id", id);
+      else if (!given.has("scope")) searchParams.append("scope", ""); // all jobs
       for (const name of ["scope", "token"]) {
         given.getAll(name).forEach((value) => searchParams.has(name, value) || searchParams.append(name, value));
       }
     }
+    const guard = (ms = FIRST) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => over.abort(), ms);
+    };
     try {
       for (const list of lists) await ask(list, both);
-      const response = await within(FIRST, request(url, both, { accept: "text/event-stream" }));
+      guard();
+      const response = await request(url, both, { accept: "text/event-stream" });
       if (response.status === 204) return streamAt = now() + 3e5, 0;
       if (!response.body || !/event-stream/.test(response.headers.get("content-type") ?? "")) throw await problem(response);
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let text = "", heard = 0; text.length < 1e6; heard++) {
-        const { value, done } = await within(heard ? SILENT : FIRST, reader.read());
+        const { value, done } = await reader.read();
+        guard(SILENT);
         if (done && !heard) break;
         if (done) return jittered(retry);
         well();
@@ -277,10 +277,8 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
             const job = event === "job" ? said : unknown(said.id);
             misses = 0;
             subjects.forEach((subject) => (subject.id ?? [...subject.jobs.keys()].find((id) => id === job.id)) === job.id && take(subject, job));
-            if (lists.length && job.version && !known.has(job.id)) {
-              known.add(job.id);
-              lists.forEach((list) => ask(list, both).catch(() => over.abort()));
-            }
+            if (job.version && !known.has(job.id)) lists.forEach((list) => ask(list, both).catch(() => over.abort()));
+            if (job.version) known.add(job.id);
             if (!wanted().length) return 0;
           }
         }
@@ -291,16 +289,17 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
       streamAt = now() + jittered(2e3, misses++, 6e5);
       return transport === "sse" ? failed(why) : 0;
     } finally {
+      clearTimeout(timer);
       over.abort();
     }
   }
 
-  /** Ask for each once; how long to pause then. @param {AbortSignal} signal */
-  async function round(signal) {
+  /** Ask for each once; how long to pause then. */
+  async function round() {
     let news = false;
     try {
       const alone = asked.length === 1 && asked[0].id != null && asked[0].url.origin === location.origin;
-      for (const subject of asked) news = await ask(subject, signal, alone && { prefer: "wait=20" }) || subject.waited || news;
+      for (const subject of asked) news = await ask(subject, turn.signal, alone) || subject.waited || news;
     } catch (why) {
       return failed(why);
     }
@@ -316,7 +315,7 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
       turn = new AbortController();
       asked = wanted();
       const { signal } = turn, streams = transport === "sse" || (mount && transport !== "poll" && now() >= streamAt);
-      const pause = await (streams ? stream(signal) : round(signal));
+      const pause = await (streams ? stream() : round());
       if (!signal.aborted) await new Promise((go) => (setTimeout(go, pause), signal.addEventListener("abort", go)));
     }
     running = false;
@@ -545,7 +544,7 @@ export class HeadwayProgress extends Listening {
     this.#shown = job;
     this.#at = now();
     this.draw();
-    if (job.version === shown?.version && job.status === shown.status) return;
+    if (!job.version || (job.version === shown?.version && job.status === shown.status)) return;
     this.tell("progress", job);
     if (job.ended_at && !shown?.ended_at) this.tell("done", job);
   }
