@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         url = urlsplit(self.path)
-        if not url.path.startswith("/headway/"):
+        if url.path in self.door._pages or not url.path.startswith("/headway/"):
             return self._file(url.path)
         self._note(url)
         if self._misbehaves(url.path):

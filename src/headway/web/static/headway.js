@@ -286,7 +286,7 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
       throw new Error("no stream");
     } catch (why) {
       if (signal.aborted) return 0;
-      streamAt = now() + jittered(2e3, misses++, 6e5);
+      streamAt = now() + jittered(over.signal.aborted ? 3e4 : 2e3, misses++, 6e5);
       return transport === "sse" ? failed(why) : 0;
     } finally {
       clearTimeout(timer);
