@@ -234,8 +234,14 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
     failures = 0;
   }
   function failed(/** @type {any} */ why) {
-    if (++failures === 2) tell(({ fail }) => fail?.(why));
+    if (++failures > 1) tell(({ fail }) => fail?.(why));
     return Math.max(jittered(1e3, failures), Math.min(why.after || 0, 60) * 1e3);
+  }
+
+  /** No stream for a while; how long to pause until asking in the other way, if there is one. */
+  function rest(ms = 0, pause = ms) {
+    streamAt = now() + ms;
+    return transport === "sse" ? pause : 0;
   }
 
   /** Take part in a stream until it ends; how long to pause then. */
@@ -257,7 +263,7 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
       for (const list of lists) await ask(list, both);
       guard();
       const response = await request(url, both, { accept: "text/event-stream" });
-      if (response.status === 204) return streamAt = now() + 3e5, 0;
+      if (response.status === 204) return rest(3e5);
       if (!response.body || !/event-stream/.test(response.headers.get("content-type") ?? "")) throw await problem(response);
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let text = "", heard = 0; text.length < 1e6; heard++) {
@@ -272,7 +278,7 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
           const { event, data = "{}", ...field } = Object.fromEntries(block.split(/\r?\n/).map((line) => /^(\w*):? ?(.*)/s.exec(line)?.slice(1) ?? []));
           const said = event ? JSON.parse(data) : field;
           retry = Math.min(+said.retry || retry, 6e4);
-          if (event === "bye" && said.reason !== "later") return streamAt = now() + retry, 0;
+          if (event === "bye" && said.reason !== "later") return rest(retry);
           if (event === "gone" || event === "job") {
             const job = event === "job" ? said : unknown(said.id);
             misses = 0;
@@ -286,8 +292,8 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
       throw new Error("no stream");
     } catch (why) {
       if (signal.aborted) return 0;
-      streamAt = now() + jittered(over.signal.aborted ? 3e4 : 2e3, misses++, 6e5);
-      return transport === "sse" ? failed(why) : 0;
+      const pause = jittered(over.signal.aborted ? 3e4 : 2e3, misses++, 6e5);
+      return rest(pause, transport === "sse" ? failed(why) : 0);
     } finally {
       clearTimeout(timer);
       over.abort();
@@ -301,7 +307,7 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
       const alone = asked.length === 1 && asked[0].id != null && asked[0].url.origin === location.origin;
       for (const subject of asked) news = await ask(subject, turn.signal, alone) || subject.waited || news;
     } catch (why) {
-      return failed(why);
+      return turn.signal.aborted ? 0 : failed(why);
     }
     if (failures) streamAt = misses = 0; // the server is back
     well();
@@ -331,7 +337,7 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
       run();
     },
     wake() {
-      streamAt = failures = 0;
+      streamAt = 0;
       turn.abort();
       run();
     },
@@ -340,7 +346,8 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
 
 /** @type {Record<string, ReturnType<typeof Line>>} */
 const lines = {};
-const alive = new Set([() => {}]);
+/** @type {Set<() => void>} */
+const alive = new Set();
 let ticked = 0;
 
 /** @param {string | URL} src @param {Options} options @param {Watcher} watcher */
@@ -504,7 +511,8 @@ export class HeadwayProgress extends Listening {
   /** What was announced. @type {{state: string, quarter: number} | undefined} */
   #said;
   #url = "";
-  #draw = () => this.draw();
+  #tick = () => this.#shown?.ended_at || this.#draw();
+  #asking = false;
   #part = {
     name: make("span", "name"), percent: make("span", "percent"), fill: make("div", "fill"), bar: make("div", "bar"),
     status: make("span", "status"), counts: make("span", "counts"), cancel: make("button", "cancel"),
@@ -513,9 +521,10 @@ export class HeadwayProgress extends Listening {
   watcher = {
     hear: (/** @type {Snapshot} */ job) => this.snapshot = job,
     fail: (/** @type {unknown} */ why) => {
+      if (!why === !this.#offline) return;
       this.#offline = why ? now() : 0;
       if (why) this.tell("error", why);
-      this.draw();
+      this.#draw();
     },
   };
 
@@ -543,24 +552,25 @@ export class HeadwayProgress extends Listening {
     if (!job || !follows(job, shown)) return;
     this.#shown = job;
     this.#at = now();
-    this.draw();
+    this.#draw();
     if (!job.version || (job.version === shown?.version && job.status === shown.status)) return;
     this.tell("progress", job);
     if (job.ended_at && !shown?.ended_at) this.tell("done", job);
   }
 
   connectedCallback() {
-    alive.add(this.#draw);
+    alive.add(this.#tick);
     if (this.#url !== (this.#url = this.src?.split("?")[0] ?? "")) {
       this.#shown = this.#said = undefined;
       this.#memory = {};
+      this.#offline = 0;
     }
-    this.draw();
+    this.#draw();
     const { host } = /** @type {ShadowRoot} */ (this.getRootNode());
     if (host?.localName !== "headway-list") super.connectedCallback();
   }
   disconnectedCallback() {
-    alive.delete(this.#draw);
+    alive.delete(this.#tick);
     super.disconnectedCallback();
   }
   attributeChangedCallback(name = "", old = "", value = "") {
@@ -574,7 +584,7 @@ export class HeadwayProgress extends Listening {
     const url = new URL(this.src ?? "", document.baseURI), token = url.searchParams.get("token");
     const csrf = this.getAttribute("csrf")
       ?? (url.origin === location.origin && /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1]);
-    cancel.disabled = true;
+    this.#asking = cancel.disabled = true;
     try {
       const response = await fetch(url.origin + url.pathname.replace(/\/?$/, "/cancel"), {
         method: "POST",
@@ -588,12 +598,13 @@ export class HeadwayProgress extends Listening {
       if (!response.ok) throw await problem(response);
       this.snapshot = await response.json();
     } catch (why) {
-      cancel.disabled = false;
       this.tell("error", why);
     }
+    this.#asking = false;
+    this.#draw();
   }
 
-  draw() {
+  #draw() {
     const { name, percent, bar, fill, status, counts, cancel, detail, stages, spoken } = this.#part;
     const painted = this.querySelector("progress"), label = painted?.closest("label")?.firstChild?.textContent?.trim();
     const language = this.language, { t } = speaker(language);
@@ -602,7 +613,7 @@ export class HeadwayProgress extends Listening {
     const live = !job.ended_at, known = job.version > 0;
     if (!known && painted && painted.position >= 0) job.fraction = painted.position, job.percent = Math.floor(job.fraction * 100);
     const said = describe(job, language, this.#memory);
-    const state = this.#state = job.status, title = this.ariaLabel || label || (known ? said.name : "");
+    const state = this.#state = job.status, title = label || (known ? said.name : "");
     const offline = live && this.#offline > 0, running = state === "running";
     const standing = offline ? t("no connection") : said.status;
     const text = [job.started_at && said.percent, said.counts, standing].filter(Boolean).join(", ");
@@ -615,6 +626,7 @@ export class HeadwayProgress extends Listening {
     put(status, standing);
     put(counts, said.counts);
     put(detail, offline ? "" : said.detail || (detail.textContent && "\xa0"));
+    name.title = title;
     detail.title = said.detail;
     detail.dir = "auto";
     fill.style.inlineSize = job.fraction == null ? "" : job.fraction * 100 + "%";
@@ -625,7 +637,7 @@ export class HeadwayProgress extends Listening {
     put(cancel, t("Cancel"));
     cancel.ariaLabel = `${cancel.textContent} ${title}`.trim();
     cancel.hidden = !this.hasAttribute("cancel") || !live || !known || !job.cancellable;
-    if (job.cancel) cancel.disabled = true;
+    cancel.disabled = this.#asking || !!job.cancel;
 
     const shown = said.stages.filter(({ state }) => said.stages.length < 9 || state === "running").slice(-8);
     while (stages.children.length > shown.length) stages.lastChild?.remove();
@@ -666,7 +678,7 @@ export class HeadwayList extends Listening {
     },
     fail: (/** @type {unknown} */ why) => {
       this.#items.forEach((/** @type {any} */ item) => item.watcher.fail(why));
-      if (why) this.tell("error", why);
+      if (why && !this.#items.size) this.tell("error", why);
     },
   };
 
