@@ -29,6 +29,7 @@ bench: setup  ## measure headway side by side with its peers
 picture: setup  ## redraw the pictures of README and docs
 	$(BIN)/python tools/picture.py
 	$(BIN)/python tools/time_left.py
+	$(BIN)/python -m tests.browser.gallery
 clean:  ## remove all that make made
 	rm -rf $(VENV) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
