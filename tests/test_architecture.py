@@ -25,22 +25,25 @@ ARROWS = {
     "terminal": {"core", "board"},
     "client": {"core", "threads", "stores", "worker", "live"},
     "following": {"core", "board", "terminal", "live", "client"},
+    "web": {"core", "threads", "stores", "live", "client", "__init__"},
     "__init__": {"core", "stores", "worker", "client"},
     "demo": EVERYTHING,
     "doctor": {"core", "stores"},
     "cli": EVERYTHING | {"board", "terminal", "following", "demo", "doctor"},
     "__main__": {"cli"},
-    "testing": EVERYTHING,
+    "testing": EVERYTHING | {"web"},
 }
 # What is not of the standard library has one home, and so has a driver that is.
 HOMES = {
-    "msgspec": {"core", "stores", "worker", "client.py", "testing"},
+    "msgspec": {"core", "stores", "worker", "client.py", "web", "testing"},
     "sqlite3": {"stores/sqlite.py"},
     "redis": {"stores/redis_servers.py"},
     "psycopg": {"stores/postgres.py"},
     "platformdirs": {"client.py"},
     "click": {"cli.py"},
     "rich": {"terminal.py"},
+    "itsdangerous": {"web/links.py"},
+    "pydantic": {"web/fastapi.py"},
     "pytest": {"testing"},
     "hypothesis": {"testing"},
 }

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from msgspec import Struct
 
 from headway.core.errors import HeadwayError
+from headway.core.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from headway.core.snapshot import Snapshot
-    from headway.web.protocol import Request
+    from headway.web.exchange import Request
 
 Action = Literal["view", "list", "cancel"]
 
@@ -31,9 +31,9 @@ class AccessMissing(HeadwayError):
     def __init__(self) -> None:
         super().__init__(
             "say who may see what, by access=…\n"
-            "  1. access=may_see            a function of yours: may_see(request, action, job) -> bool or Grant\n"
-            "  2. access=Links(secret)      links that you sign (headway.web.links): to view, or to view and cancel\n"
-            "  3. access=whoever_knows_the_id   (headway.web.access): an unguessable id is enough to view\n"
+            "  1. access=may_see: a function of yours, may_see(request, action, job) -> bool or Grant\n"
+            "  2. access=Links(secret): links that you sign, to view or also to cancel (headway.web.links)\n"
+            "  3. access=whoever_knows_the_id: an unguessable id is enough to view (headway.web.access)\n"
             "A list of these asks one after another."
         )
 
@@ -133,7 +133,7 @@ def policies(access: Access | None) -> tuple[Asked | Policy, ...]:
     found = tuple(access) if isinstance(access, (list, tuple)) else (access,)
     if not found or not all(callable(one) or hasattr(one, "grant") for one in found):
         raise AccessMissing
-    return found  # type: ignore[return-value]  # each was just looked at
+    return found
 
 
 def as_grant(verdict: Verdict) -> Grant | None:

@@ -15,10 +15,10 @@ from weakref import WeakKeyDictionary
 
 from headway import threads
 from headway.core.errors import StoreUnavailable
-from headway.web import protocol
+from headway.web import exchange
 from headway.web.broadcast import Broadcast, Stream
 from headway.web.door import Door, as_verdict, log, stopping
-from headway.web.protocol import Request
+from headway.web.exchange import Request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from headway.core.snapshot import Snapshot
     from headway.stores.contract import Store
     from headway.web.access import Access
-    from headway.web.protocol import Ask, Heard, Join, Listen, Read, Response, Talk
+    from headway.web.exchange import Ask, Heard, Join, Listen, Read, Response, Talk
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -47,7 +47,7 @@ def app(access: Access | None = None, store: str | Store | Headway | None = None
     Args:
         access: Who may see what; see `headway.web.access`.
         store: Which store: its URL, or what `headway.connect` gave; by default ``HEADWAY_STORE``.
-        **settings: See `headway.web.protocol.Settings`.
+        **settings: See `headway.web.exchange.Settings`.
 
     Raises:
         AccessMissing: It was not said who may see what.
@@ -69,14 +69,14 @@ class App:
         if scope["type"] == "lifespan":
             await _live(receive, send)
         elif scope["type"] == "http":
-            await self.carry(request_of(scope), scope, receive, send)
+            await self.carry(request_of(scope), receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
-    async def carry(self, request: Request, scope: Scope, receive: Receive, send: SendMessage) -> None:
+    async def carry(self, request: Request, receive: Receive, send: SendMessage) -> None:
         """Answer one request."""
         loop = self._loop()
-        await _Carrier(self, loop, request, scope, receive, send).run()
+        await _Carrier(self, loop, request, receive, send).run()
 
     def _loop(self) -> _Loop:
         loop = asyncio.get_running_loop()
@@ -144,7 +144,7 @@ class _Lane:
             while self._next is not None:
                 future, self._next = self._next, None
                 ids, self._wanted = tuple(self._wanted), {}
-                await self._fill(future, protocol.Read(ids, self._details))
+                await self._fill(future, exchange.Read(ids, self._details))
         finally:
             self._task = None
 
@@ -163,29 +163,26 @@ class _Lane:
 class _Carrier:
     """One request."""
 
-    def __init__(
-        self, app: App, loop: _Loop, request: Request, scope: Scope, receive: Receive, send: SendMessage
-    ) -> None:
+    def __init__(self, app: App, loop: _Loop, request: Request, receive: Receive, send: SendMessage) -> None:
         self._app = app
         self._shared = loop
         self._request = request
-        self._scope = scope
         self._receive = receive
         self._send = send
         self._stream: Stream | None = None
         self._gone: asyncio.Task[None] | None = None
         self._event: asyncio.Future[None] | None = None
         self._do = {
-            protocol.Ask: self._ask,
-            protocol.Read: self._read,
-            protocol.Find: lambda want: app.hops.run(lambda: app.door.find(want)),
-            protocol.Cancel: lambda want: app.hops.run(lambda: app.door.hw.cancel(want.id)),
-            protocol.Spend: self._spend,
-            protocol.Join: self._join,
-            protocol.Listen: self._listen,
-            protocol.Start: self._start,
-            protocol.Send: self._send_some,
-            protocol.File: self._file,
+            exchange.Ask: self._ask,
+            exchange.Read: self._read,
+            exchange.Find: lambda want: app.hops.run(lambda: app.door.find(want)),
+            exchange.Cancel: lambda want: app.hops.run(lambda: app.door.hw.cancel(want.id)),
+            exchange.Spend: self._spend,
+            exchange.Join: self._join,
+            exchange.Listen: self._listen,
+            exchange.Start: self._start,
+            exchange.Send: self._send_some,
+            exchange.File: self._file,
         }
 
     async def run(self) -> None:
@@ -243,7 +240,7 @@ class _Carrier:
         missing = tuple(id for id in want.ids if id not in found)
         return found | (await self._shared.lanes[want.details].read(missing)) if missing else found
 
-    async def _spend(self, want: protocol.Spend) -> float:
+    async def _spend(self, want: exchange.Spend) -> float:
         return self._app.door.spend(want.who)
 
     async def _join(self, want: Join) -> Any:
@@ -278,17 +275,16 @@ class _Carrier:
         stream.left = True
         self._wake()
 
-    async def _start(self, want: protocol.Start | Response) -> None:
+    async def _start(self, want: exchange.Start | Response) -> None:
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in want.headers]
-        if isinstance(want, protocol.Response) and want.status not in {204, 304}:
-            if self._request.method != "HEAD":
-                headers.append((b"content-length", str(len(want.body)).encode()))
+        if isinstance(want, exchange.Response) and want.measured(self._request):
+            headers.append((b"content-length", str(len(want.body)).encode()))
         await self._send({"type": "http.response.start", "status": want.status, "headers": headers})
 
-    async def _send_some(self, want: protocol.Send) -> None:
+    async def _send_some(self, want: exchange.Send) -> None:
         await self._send({"type": "http.response.body", "body": want.body, "more_body": True})
 
-    async def _file(self, want: protocol.File) -> Any:
+    async def _file(self, want: exchange.File) -> Any:
         return self._app.door.file(want.name)
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from headway.core.snapshot import ENDED, later
 from headway.live import KEPT
-from headway.web.protocol import Heard, News
+from headway.web.exchange import Heard
+from headway.web.frames import News
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING, Any
 import headway.client
 from headway import threads
 from headway.core.errors import InvalidValue
-from headway.core.snapshot import Snapshot
 from headway.stores.connections import without_secrets
 from headway.stores.contract import Page, Store
 from headway.web import openapi
 from headway.web.access import as_grant, policies
-from headway.web.protocol import Protocol, Settings, Static
+from headway.web.exchange import Settings, Static
+from headway.web.protocol import Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from headway.client import Headway
+    from headway.core.snapshot import Snapshot
     from headway.web.access import Access, Action, Asked, Policy, Target, Verdict
-    from headway.web.protocol import Find, Read, Request
+    from headway.web.exchange import Find, Read, Request
 
 COUNTED = 10_000
 """Of how many clients the cancels are counted."""
@@ -78,7 +79,8 @@ class Door:
         """Read from the store."""
         if want.details:
             return self.hw.store.read(want.ids, details=True)
-        return self.hub.read(want.ids)
+        found: dict[str, Snapshot] = self.hub.read(want.ids)
+        return found
 
     def find(self, want: Find) -> Page:
         """Find in the store."""

@@ -27,7 +27,8 @@ def whole(id: str, job: Snapshot | None) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"{again}<title>{title}</title>\n</head>\n<body>\n<main>\n{fragment(id, job)}\n</main>\n</body>\n</html>\n"
+        f"{again}<title>{title}</title>\n</head>\n<body>\n<main>\n{fragment(id, job)}\n"
+        "</main>\n</body>\n</html>\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""What is answered when something is wrong: problem details (RFC 9457), always the same for the same wrong."""
+"""What is answered when something is wrong: problem details (RFC 9457), the same for the same wrong."""
 
 from __future__ import annotations
 
@@ -7,38 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from headway.web.exchange import PRIVATE, Response
+from headway.web.shapes import Problem
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from headway.core.errors import InvalidValue
     from headway.core.snapshot import Snapshot
-    from headway.web.protocol import Response
 
 TYPE = "application/problem+json"
-
-
-class Problem(msgspec.Struct, omit_defaults=True):
-    """Problem details.
-
-    Attributes:
-        type: Names the kind of problem for programs.
-        title: Names it for people.
-        detail: What to do about it.
-        job_status: Where a job cannot be cancelled: its status.
-    """
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    job_status: str | None = None
 
 
 def _answer(
     status: int, kind: str, title: str, detail: str, *headers: tuple[str, str], **more: Any
 ) -> Response:
-    from headway.web.protocol import PRIVATE, Response
-
     body = msgspec.json.encode(Problem(f"urn:headway:{kind}", title, status, detail, **more))
     return Response(status, [("Content-Type", TYPE), *PRIVATE, *headers], body)
 
