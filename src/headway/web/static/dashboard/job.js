@@ -4,7 +4,7 @@
 import { addressOf, ask } from "./asking.js";
 import { describe, watch } from "./headway.js";
 import { JobList } from "./list.js";
-import { aged, ago, follows, moment, seconds } from "./moments.js";
+import { about, aged, ago, follows, moment, seconds } from "./moments.js";
 import { isolated, keep, make, put } from "./nodes.js";
 import { note, Picture } from "./rate.js";
 
@@ -34,6 +34,7 @@ export class JobPage {
   #bar = document.createElement("headway-progress");
   #back = make("a", "back", "All jobs");
   #name = make("h1");
+  #worry = make("p", "worry");
   #activity = make("p", "activity");
   #cancel = make("button", "danger quiet", "Cancel");
   #facts = make("dl", "facts");
@@ -73,7 +74,7 @@ export class JobPage {
     this.#name.append(isolated(id));
     this.#activity.dir = "auto";
     host.replaceChildren(
-      this.#back, make("div", "title", this.#name, this.#cancel), this.#bar, this.#activity, this.#error, this.#facts,
+      this.#back, make("div", "title", this.#name, this.#cancel), this.#bar, this.#worry, this.#activity, this.#error, this.#facts,
       this.#rate, this.#stages, this.#children, this.#messages, this.#result, this.#meta,
     );
     this.list = new JobList(this.#childHost);
@@ -137,6 +138,7 @@ export class JobPage {
     const job = this.#aged, said = describe(job, "en", this.#memory), live = !job.ended_at;
     const known = job.version > 0 && job.status !== "gone";
     put(/** @type {Element} */ (this.#name.firstElementChild), said.name);
+    put(this.#worry, describe({ ...job, failed_count: 0, error: null, children: null, activity: null, rate: null }, "en").detail);
     put(this.#activity, this.#line(job));
     this.#cancel.hidden = !known || !live || !job.cancellable;
     this.#cancel.disabled = Boolean(job.cancel) || this.offline;
@@ -163,11 +165,10 @@ export class JobPage {
   /** @param {Owned} job @param {ReturnType<typeof describe>} said */
   #tell(job, said) {
     const { started_at, ended_at, created_at, read_at, remaining, children } = job;
-    const finish = !ended_at && remaining != null && read_at ? moment((seconds(read_at) + remaining) * 1e3) : null;
+    const finish = !ended_at && remaining != null && read_at ? about((seconds(read_at) + remaining) * 1e3) : null;
     /** @type {[string, string | number | Node | null | undefined | false][]} */
     const facts = [
-      ["State", said.state],
-      ["Time left", !ended_at && said.left],
+      ["State", said.state[0].toUpperCase() + said.state.slice(1)],
       ["Likely done", said.left && finish],
       ["Running for", !ended_at && said.elapsed],
       ["Took", ended_at && said.elapsed],
@@ -202,7 +203,7 @@ export class JobPage {
     if (!words) return;
     put(this.#now, words.now);
     put(this.#top, `at most ${words.top}`);
-    put(this.#span, `the last ${words.span} seen here`);
+    put(this.#span, `${words.of ? `${words.of}: ` : ""}the last ${words.span}, as seen here`);
   }
 
   /** @param {Owned} job @param {ReturnType<typeof describe>} said */

@@ -42,7 +42,7 @@ class Row {
     link.classList.toggle("indeterminate", indeterminate);
     link.classList.toggle("child", Boolean(/** @type {any} */ (job).parent));
     put(this.#name, said.name);
-    put(this.#detail, [said.counts, said.detail].filter(Boolean).join(" · "));
+    put(this.#detail, [said.counts, said.detail, job.ended_at && said.elapsed && `took ${said.elapsed}`].filter(Boolean).join(" · "));
     put(this.#percent, job.started_at ? said.percent : "");
     put(this.#status, said.status);
     put(this.#ago, ago(job.created_at));

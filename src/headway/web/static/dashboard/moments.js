@@ -4,6 +4,7 @@
 
 const STEPS = /** @type {const} */ ([[86400, "day"], [3600, "hour"], [60, "minute"]]);
 const relative = new Intl.RelativeTimeFormat("en", { style: "narrow" });
+const minute = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
@@ -24,6 +25,9 @@ export function moment(at) {
   const said = clock.format(date);
   return date.toDateString() === new Date().toDateString() ? said : `${day.format(date)}, ${said}`;
 }
+
+/** The time of day of what is not known to the second. @param {number} at */
+export const about = (at) => (new Date(at).toDateString() === new Date().toDateString() ? `about ${minute.format(at)}` : `about ${day.format(at)}, ${minute.format(at)}`);
 
 /** Whether a state may be shown after another: what comes late never moves a bar back.
  * @param {Snapshot} job @param {Snapshot} [shown] */
