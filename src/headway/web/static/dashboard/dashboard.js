@@ -129,7 +129,7 @@ function drawFilter(status, scope) {
   parts.scope.href = `?${without}`;
   parts.scope.hidden = !scope;
   parts.scope.replaceChildren("Scope ", isolated(scope), " ✕");
-  parts.scope.ariaLabel = `Show all scopes, not only ${scope}`;
+  parts.scope.title = "Show all scopes";
 }
 
 function drawList() {
