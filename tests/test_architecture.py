@@ -29,7 +29,7 @@ ARROWS = {
     "__init__": {"core", "stores", "worker", "client"},
     "demo": EVERYTHING,
     "doctor": {"core", "stores"},
-    "cli": EVERYTHING | {"board", "terminal", "following", "demo", "doctor"},
+    "cli": EVERYTHING | {"board", "terminal", "following", "demo", "doctor", "web"},
     "__main__": {"cli"},
     "testing": EVERYTHING | {"web"},
 }

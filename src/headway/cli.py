@@ -1,4 +1,4 @@
-"""The command: see a demo, watch jobs, list them, ask them to stop."""
+"""The command: see a demo, watch jobs in a terminal or a browser, list them, ask them to stop."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import shutil
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import click
 
@@ -34,6 +34,8 @@ from headway.stores.connections import without_secrets
 from headway.stores.contract import LARGEST_PAGE
 
 if TYPE_CHECKING:
+    import socket
+
     from headway.client import Headway
     from headway.core.snapshot import Snapshot
     from headway.demo import Worker
@@ -45,6 +47,7 @@ PATIENCE = 60.0
 USAGE, NO_STORE = 2, 4
 INTERRUPTED, CLOSED, TERMINATED = 130, 141, 143
 """As shells have it: 128 + SIGINT, SIGPIPE, SIGTERM."""
+LOOPBACK = "127.0.0.1"
 EXAMPLE = """{said}  To see one, type
 
   {program} demo
@@ -259,12 +262,14 @@ def _why_not_cancelled(id: str, job: Snapshot | None) -> str:
     show_default=True,
     help="About how long it may take.",
 )
+@click.option("--serve", "stay", is_flag=True, help="Leave the dashboard up until Ctrl-C.")
 @store_option
-def demo(path: Path | None, seconds: float, store: str | None) -> None:
+def demo(*, path: Path | None, seconds: float, stay: bool, store: str | None) -> None:
     """Measure how small the files below PATH would be under xz.
 
     Without PATH those of Python's own library.  A worker process does the work, and what you see is read
-    from the store.  Exits as watch does.  Ctrl-C asks the job to stop, a second one leaves at once.
+    from the store, here and in a browser.  Exits as watch does.  Ctrl-C asks the job to stop, a second one
+    leaves at once.
     """
     folder = path.resolve() if path else demonstration.standard_library()
     hw = headway.connect(store)
@@ -275,16 +280,42 @@ def demo(path: Path | None, seconds: float, store: str | None) -> None:
     id = f"demo-{secrets.token_hex(4)}"
     hw.reserve(id=id, **demonstration.options(folder))
     worker = demonstration.start(folder, id, seconds, hw.store.url)
-    output = terminal.output(sys.stdout)
-    with worker, Following(hw, output, [id], forgiving=1) as following:
-        job = attend(hw, following, worker)
-        worker.listen()
-    if job is not None and job.status == "pending":
-        hw.cancel(id)  # nobody will come for it
-    conclude(job, worker)
-    click.echo("\n".join(["", *demonstration.next_lines(_next_commands(id, hw, store))]))
+    with ExitStack() as beside:
+        address = show_beside(hw, beside, _named_url(hw, store))
+        if address:
+            click.echo(f"In a browser: {address}?job={id}\n")
+        with worker, Following(hw, terminal.output(sys.stdout), [id], forgiving=1) as following:
+            job = attend(hw, following, worker)
+            worker.listen()
+        if job is not None and job.status == "pending":
+            hw.cancel(id)  # nobody will come for it
+        conclude(job, worker)
+        click.echo("\n".join(["", *demonstration.next_lines(_next_commands(id, hw, store))]))
+        if stay and address:
+            stay_until_interrupted(address)
     hw.close()
     sys.exit(fate(job, 0.0, lost=True))
+
+
+def show_beside(hw: Headway, beside: ExitStack, named: str | None) -> str | None:
+    """A dashboard on this machine for as long as the block is; its address, None where there can be none."""
+    try:
+        from headway.web import uvicorn
+        from headway.web.dashboard import Dashboard
+
+        listening = uvicorn.bound(LOOPBACK)
+    except (MissingPackage, InvalidValue):
+        return None
+    beside.enter_context(uvicorn.Beside(Dashboard(hw, named=named), listening))
+    return uvicorn.address_of(listening)
+
+
+def stay_until_interrupted(address: str) -> None:
+    """Wait for Ctrl-C."""
+    click.echo(f"\nThe dashboard stays at {address} until Ctrl-C.")
+    with suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(3600)
 
 
 def attend(hw: Headway, following: Following, worker: Worker) -> Snapshot | None:
@@ -352,6 +383,51 @@ def history(*, name: str, forget: bool, as_json: bool, store: str | None) -> Non
 
 @command.command()
 @click.argument("url", required=False)
+@click.option("--host", default=LOOPBACK, show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="By default 8430, or the next one that is free.")
+@click.option(
+    "--token",
+    envvar="HEADWAY_TOKEN",
+    show_envvar=True,
+    help="What a browser must bring.  By default one is drawn where others can reach this.",
+)
+def serve(url: str | None, host: str, port: int | None, token: str | None) -> None:
+    """Show all jobs in a browser, live, and cancel them there.
+
+    URL is the store's; by default HEADWAY_STORE, else your file.  Only this machine can reach the dashboard,
+    unless --host says otherwise: then it asks for a token.  Ctrl-C ends it.
+    """
+    from headway.web import uvicorn
+    from headway.web.dashboard import Dashboard
+    from headway.web.guard import SHORTEST, Guard
+
+    hw = headway.connect(url)
+    if hw.store.url.startswith("memory:"):
+        leave(NO_STORE, "memory:// is seen by one process only; name a store that your workers report to")
+    if token is not None and len(token) < SHORTEST:
+        raise InvalidValue("token", "…", f"a token has at least {SHORTEST} characters")
+    listening = uvicorn.bound(host, port)
+    if token is None and not uvicorn.is_private(listening):
+        token = secrets.token_urlsafe(24)
+    guard = Guard(token, cookie=f"headway-{listening.getsockname()[1]}")
+    click.echo(words.harmless(f"Jobs of {without_secrets(hw.store.url)}"))
+    click.echo(_invitation(listening, token))
+    uvicorn.serve(Dashboard(hw, guard, _named_url(hw, url)), listening)
+    hw.close()
+
+
+def _invitation(listening: socket.socket, token: str | None) -> str:
+    from headway.web import uvicorn
+
+    address = uvicorn.address_of(listening)
+    shown = f"  {address}?token={quote(token)}" if token else f"  {address}"
+    if token and not uvicorn.is_private(listening):
+        shown += "\nWhoever has this address sees all jobs, and may cancel them."
+    return f"{shown}\nCtrl-C ends it."
+
+
+@command.command()
+@click.argument("url", required=False)
 def doctor(url: str | None) -> None:
     """Look whether a store is well, and say what to change.
 
@@ -396,10 +472,16 @@ def _next_commands(id: str, hw: Headway, store: str | None) -> list[str]:
 
 
 def _named_store(hw: Headway, store: str | None) -> str:
+    named = _named_url(hw, store)
+    return f" --store {shlex.quote(named)}" if named is not None else ""
+
+
+def _named_url(hw: Headway, store: str | None) -> str | None:
+    """The store's URL where it is not the default one; a password that was not typed is not shown."""
     url = hw.store.url
     if store is None and ("HEADWAY_STORE" not in os.environ or urlsplit(url).password):
-        return ""
-    return f" --store {shlex.quote(url)}"
+        return None
+    return url
 
 
 def _program() -> str:

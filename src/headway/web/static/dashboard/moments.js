@@ -1,0 +1,45 @@
+// @ts-check
+// Times, as people read them, and how a job reads some seconds later.
+/** @import {Snapshot} from "../headway.js" */
+
+const STEPS = /** @type {const} */ ([[86400, "day"], [3600, "hour"], [60, "minute"]]);
+const relative = new Intl.RelativeTimeFormat("en", { style: "narrow" });
+const minute = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+
+/** @param {string | null} at */
+export const seconds = (at) => Date.parse(at ?? "") / 1000;
+
+/** How long ago, coarsely. @param {string | null} at */
+export function ago(at, now = Date.now() / 1000) {
+  const passed = now - seconds(at);
+  if (!at || Number.isNaN(passed)) return "";
+  const [length, unit] = STEPS.find(([length]) => passed >= length) ?? [0, ""];
+  return unit ? relative.format(-Math.trunc(passed / length), unit) : "just now";
+}
+
+/** The time of day; with the date where that is not today. @param {string | number | Date} at */
+export function moment(at) {
+  const date = new Date(at);
+  const said = clock.format(date);
+  return date.toDateString() === new Date().toDateString() ? said : `${day.format(date)}, ${said}`;
+}
+
+/** The time of day of what is not known to the second. @param {number} at */
+export const about = (at) => (new Date(at).toDateString() === new Date().toDateString() ? `about ${minute.format(at)}` : `about ${day.format(at)}, ${minute.format(at)}`);
+
+/** Whether a state may be shown after another: what comes late never moves a bar back.
+ * @param {Snapshot} job @param {Snapshot} [shown] */
+export const follows = (job, shown) => !shown || job.version > shown.version
+  || (job.version === shown.version && !(seconds(job.read_at) < seconds(shown.read_at)));
+
+/** How it reads some seconds later, when no word came since. @param {Snapshot} job @returns {Snapshot} */
+export function aged(job, age = 0) {
+  const by = { elapsed: 1, idle_for: 1, silent_for: 1, remaining: -1, remaining_low: -1, remaining_high: -1 };
+  const moves = job.status === "running" ? Object.entries(by) : job.status === "stalled" ? [["silent_for", 1]] : [];
+  const later = /** @type {any} */ ({ ...job });
+  for (const [name, direction] of moves) if (later[name] != null) later[name] = Math.max(0, later[name] + Number(direction) * age);
+  if (job.read_at) later.read_at = new Date((seconds(job.read_at) + age) * 1000).toISOString();
+  return later;
+}
