@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 from playwright.sync_api import sync_playwright
-
 from tests.browser.door import Door
 from tests.processes import eventually
 

@@ -4,9 +4,9 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.processes import eventually
 
 from headway.core.snapshot import Stage
-from tests.processes import eventually
 
 BAR = '<headway-progress src="/headway/jobs/a"></headway-progress>'
 CANCELLABLE = '<headway-progress src="/headway/jobs/a" cancel></headway-progress>'
@@ -34,7 +34,10 @@ def told(page):
 
 
 def test_a_running_job_shows_all_that_is_known(door, bar):
-    stages = (Stage("Download", 1.0, 40, 40, "files", 20.0, ended=True), Stage("Crunch", 3.0, 5, 50, None, 9.0))
+    stages = (
+        Stage("Download", 1.0, 40, 40, "files", 20.0, ended=True),
+        Stage("Crunch", 3.0, 5, 50, None, 9.0),
+    )
     door.tell("a", name="Nightly report", count=5_210, total=12_400, unit="rows", rate=135.7, activity="row 5210",
               stages=stages, elapsed=40.0, remaining=230.0, remaining_low=170.0, remaining_high=310.0)  # fmt: skip
     shown = bar()
@@ -191,7 +194,9 @@ def test_cancel_carries_the_token_of_the_page_or_of_django_s_cookie(door, page, 
     shown = bar(CANCELLABLE)
     shown.becomes("running")
     shown.part("cancel").click()
-    eventually(lambda: [asked.headers.get("x-csrftoken") for asked in door.requests("/cancel")][1:] == ["c00kie"])
+    eventually(
+        lambda: [asked.headers.get("x-csrftoken") for asked in door.requests("/cancel")][1:] == ["c00kie"]
+    )
 
 
 def test_a_link_s_token_goes_along_and_cancels_as_a_header(door, page, bar):
@@ -260,7 +265,12 @@ def test_hostile_text_is_text(door, page, bar, text):
     shown.becomes("failed")
     assert text in shown.text("detail")
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
-    assert page.evaluate("document.querySelector('headway-progress').shadowRoot.querySelectorAll('img,script,b').length") == 0
+    assert (
+        page.evaluate(
+            "document.querySelector('headway-progress').shadowRoot.querySelectorAll('img,script,b').length"
+        )
+        == 0
+    )
 
 
 def test_a_name_from_right_to_left_leaves_the_rest_in_place(door, page, bar):

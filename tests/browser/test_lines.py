@@ -3,7 +3,6 @@
 import time
 
 import pytest
-
 from tests.processes import eventually
 
 BAR = '<headway-progress src="/headway/jobs/a"></headway-progress>'
@@ -34,7 +33,11 @@ def follows(door, shown, seconds=15):
 def test_twenty_elements_share_one_stream(door, page):
     for n in range(20):
         door.tell(f"job{n}", count=n, total=100)
-    page.goto(door.page("".join(f'<headway-progress src="/headway/jobs/job{n}"></headway-progress>' for n in range(20))))
+    page.goto(
+        door.page(
+            "".join(f'<headway-progress src="/headway/jobs/job{n}"></headway-progress>' for n in range(20))
+        )
+    )
     eventually(lambda: page.locator("[state=running]").count() == 20)
     assert len(door.asked) == 1
     assert door.most_streams == 1

@@ -1,7 +1,6 @@
 """What <headway-list> shows."""
 
 import pytest
-
 from tests.processes import eventually
 
 LIST = '<headway-list src="/headway/jobs?scope=user/1"><p>Nothing yet.</p></headway-list>'
@@ -47,7 +46,9 @@ def test_a_list_is_polled_where_streams_do_not_come_through(door, page, names, f
 
 def test_a_list_cancels_and_hands_its_looks_on(door, page, names):
     door.tell("a", scope="user/1", name="First")
-    page.goto(door.page('<headway-list src="/headway/jobs?scope=user/1" cancel compact csrf="x"></headway-list>'))
+    page.goto(
+        door.page('<headway-list src="/headway/jobs?scope=user/1" cancel compact csrf="x"></headway-list>')
+    )
     eventually(lambda: names() == ["First"])
     page.get_by_role("button", name="Cancel First").click()
     eventually(lambda: door.cancels == ["a"])

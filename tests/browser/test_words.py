@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from tests.golden.words import FILE
 
 GOLDEN = json.loads(FILE.read_text())

@@ -259,7 +259,7 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
       for (const list of lists) await ask(list, both);
       const response = await within(FIRST, request(url, both, { accept: "text/event-stream" }));
       if (response.status === 204) return streamAt = now() + 3e5, 0;
-      if (!response.ok || !response.body) throw await problem(response);
+      if (!response.body || !/event-stream/.test(response.headers.get("content-type") ?? "")) throw await problem(response);
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let text = "", heard = 0; text.length < 1e6; heard++) {
         const { value, done } = await within(heard ? SILENT : FIRST, reader.read());
@@ -315,7 +315,7 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
     for (running = true; wanted().length && !document.hidden;) {
       turn = new AbortController();
       asked = wanted();
-      const { signal } = turn, streams = mount && transport !== "poll" && now() >= streamAt;
+      const { signal } = turn, streams = transport === "sse" || (mount && transport !== "poll" && now() >= streamAt);
       const pause = await (streams ? stream(signal) : round(signal));
       if (!signal.aborted) await new Promise((go) => (setTimeout(go, pause), signal.addEventListener("abort", go)));
     }
@@ -349,7 +349,7 @@ function join(src, { transport, poll, withCredentials }, watcher) {
   const url = new URL(src, document.baseURI), { href } = url;
   const [, mount, , name] = /^(.*)\/jobs(\/([^/]+))?\/?$/.exec(url.origin + url.pathname) ?? [];
   let at = 0, key = "";
-  do key = [mount ?? href, transport, poll, withCredentials, at++].join(" ");
+  do key = [mount ?? href, transport, poll, !!withCredentials, at++].join(" ");
   while (lines[key]?.subjects.size >= MOST && !lines[key].subjects.has(href));
   const { subjects, settle } = lines[key] ??= Line(mount, transport ?? undefined, Number(poll) || undefined, withCredentials);
   const id = mount && name == null ? undefined : decodeURIComponent(name ?? "");
