@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -13,15 +14,19 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+KEPT_OUT = ["--disable-back-forward-cache"]
+NPM = Path(__file__).parent / "node_modules"
 
 
 @pytest.fixture(scope="package")
 def chromium():
-    if CHROMIUM is None:
-        assert not os.environ.get("CI"), "Chromium is missing: make servers"
-        pytest.skip("Chromium is missing: make servers")
+    if CHROMIUM is None or not NPM.exists():
+        assert not os.environ.get("CI"), "Chromium, or what npm brings, is missing: make servers"
+        pytest.skip("Chromium, or what npm brings, is missing: make servers")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS, ignore_default_args=KEPT_OUT
+        )
         yield browser
         browser.close()
 

@@ -1,10 +1,6 @@
 """The elements under the frameworks that people use, from the versions in package-lock.json."""
 
 import json
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from tests.browser.door import HERE
@@ -164,14 +160,3 @@ def test_clones_and_moves_show_the_same(door, page, shown):
     }""")
     eventually(lambda: page.locator("[part=percent]").all_text_contents() == ["25%", "25%"])
     assert len(door.requests("/events")) == 1
-
-
-def test_a_server_may_import_the_module_to_render_a_page():
-    """Frameworks import components where there is no document."""
-    node = shutil.which("node", path=str(Path(sys.executable).parent)) or shutil.which("node")
-    file = HERE.parents[1] / "src/headway/web/static/headway.js"
-    code = f"const {{describe}} = await import('{file.as_uri()}'); console.log(typeof describe)"
-    done = subprocess.run(
-        [node, "--input-type=module", "-e", code], capture_output=True, text=True, check=False
-    )
-    assert (done.stdout.strip(), done.returncode) == ("function", 0), done.stderr

@@ -236,10 +236,11 @@ def test_a_slow_network_is_no_fault(door, page, bar):
 def test_a_page_that_is_left_and_entered_again_goes_on(door, page, bar):
     shown = bar(csp=None)
     shown.becomes("running")
-    other = door.page("elsewhere", path="/other", script=None)
-    page.goto(other)
+    page.evaluate("window.here = true")
+    page.goto(door.page("elsewhere", path="/other", script=None))
     eventually(lambda: door.streams == 0)
     door.tell("a", count=3, total=4)
-    page.go_back()
+    page.go_back(wait_until="commit")
     shown.says("percent", "75%")
+    assert page.evaluate("window.here"), "the page came back whole, from the browser's cache"
     eventually(lambda: door.streams == 1)

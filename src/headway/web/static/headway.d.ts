@@ -142,28 +142,18 @@ export function watch(
 
 /** A bar for one job. */
 export class HeadwayProgress extends HTMLElement {
-  static observedAttributes: string[];
   /** Where the job is: `…/jobs/ID`. */
   src: string | null;
   /** What is shown; may be set by those who hear of the job in another way. */
   snapshot: Snapshot | undefined;
   /** Ask the job to stop. */
   requestCancel(): Promise<void>;
-  connectedCallback(): void;
-  connectedMoveCallback(): void;
-  disconnectedCallback(): void;
-  attributeChangedCallback(name: string, old: string | null, now: string | null): void;
 }
 
 /** Bars for all jobs of a list, newest first; those that start later are added. */
 export class HeadwayList extends HTMLElement {
-  static observedAttributes: string[];
   /** Where the list is: `…/jobs?scope=…`. */
   src: string | null;
-  connectedCallback(): void;
-  connectedMoveCallback(): void;
-  disconnectedCallback(): void;
-  attributeChangedCallback(): void;
 }
 
 declare global {
@@ -171,7 +161,7 @@ declare global {
     "headway-progress": HeadwayProgress;
     "headway-list": HeadwayList;
   }
-  interface HTMLElementEventMap {
+  interface GlobalEventHandlersEventMap {
     /** There is news of a job. */
     "headway-progress": CustomEvent<Snapshot>;
     /** A job has ended, whichever way; `detail.status` says which. */
