@@ -48,7 +48,9 @@ GUIDE = FILE.parents[2] / "docs" / "web" / "element.md"
 def phrases():
     """The words of other languages, as the guide gives them."""
     block = re.search(r"Object\.assign\(words, (\{.*?\n\})\);", GUIDE.read_text(), re.DOTALL)[1]
-    return json.loads(re.sub(r",(\s*})", r"\1", re.sub(r"^(\s*)(\w+):", r'\1"\2":', block, flags=re.MULTILINE)))
+    return json.loads(
+        re.sub(r",(\s*})", r"\1", re.sub(r"^(\s*)(\w+):", r'\1"\2":', block, flags=re.MULTILINE))
+    )
 
 
 def said(describe, language, phrases=None, **facts):
@@ -90,7 +92,9 @@ def test_the_guide_s_phrases_say_the_rest(describe, language, left, state):
 
 def test_the_guide_s_phrases_leave_nothing_in_english(describe):
     script = (STATIC / "headway.js").read_text()
-    spoken = set(re.findall(r'\bt\("([^"]*)"', script)) | set(re.findall(r'[?:] "([^"]*{}[^"]*)"', script)) - {"{}"}
+    spoken = set(re.findall(r'\bt\("([^"]*)"', script)) | set(
+        re.findall(r'[?:] "([^"]*{}[^"]*)"', script)
+    ) - {"{}"}
     for table in phrases().values():
         assert spoken <= table.keys()
 

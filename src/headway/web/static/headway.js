@@ -277,7 +277,7 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
             const job = event === "job" ? said : unknown(said.id);
             misses = 0;
             subjects.forEach((subject) => (subject.id ?? [...subject.jobs.keys()].find((id) => id === job.id)) === job.id && take(subject, job));
-            if (lists.length && !known.has(job.id)) {
+            if (lists.length && job.version && !known.has(job.id)) {
               known.add(job.id);
               lists.forEach((list) => ask(list, both).catch(() => over.abort()));
             }
