@@ -106,6 +106,7 @@ def test_what_a_worker_counts_is_painted(serve, url, page, shown):
             listed.says("percent", "75%")
             advance(25)
             process.stdin.close()
+            process.stdin = None
             one.becomes("completed")
             one.says("percent", "100%")
             listed.becomes("completed")
