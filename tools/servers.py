@@ -1,4 +1,4 @@
-"""Install what tests need and no Python package brings: Redis 7, PgBouncer and libfaketime.
+"""Install what tests need that Python packages do not bring: Redis 7, PgBouncer, libfaketime, Chromium.
 
 The system's package manager does it where it may.  Elsewhere one line says what to install; without these the
 tests that need them are skipped, and with CI=true they fail.
@@ -16,10 +16,13 @@ INSTALL = {
     "apk": ["apk", "add"],
     "brew": ["brew", "install"],
 }
-PACKAGES = {"redis-server": "redis", "pgbouncer": "pgbouncer", "libfaketime": "libfaketime"}
+PACKAGES = {
+    "redis-server": "redis", "pgbouncer": "pgbouncer", "libfaketime": "libfaketime", "chromium": "chromium",
+}  # fmt: skip
 ON_DEBIAN = {"redis-server": "redis-server"}
 FAKETIME = ("usr/lib*/**/libfaketime.so.1", "opt/homebrew/lib/**/libfaketime*.dylib")
 # Debian starts a server as soon as it is installed, unless the machine is told to be at rest.
+BROWSER_TESTS = Path(__file__).parents[1] / "tests" / "browser"
 AT_REST = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
 
 
@@ -36,8 +39,20 @@ def run(*command: str) -> bool:
     return done.returncode == 0
 
 
-def main() -> None:
-    """Install what is missing, or say how."""
+def install_javascript() -> None:
+    """What the browser's tests try our elements with, as package-lock.json names it."""
+    lock, done = BROWSER_TESTS / "package-lock.json", BROWSER_TESTS / "node_modules" / ".package-lock.json"
+    if done.exists() and done.stat().st_mtime >= lock.stat().st_mtime:
+        return
+    own = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # node comes from a Python package
+    command = ["npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
+    npm = subprocess.run(command, cwd=BROWSER_TESTS, env=os.environ | {"PATH": own}, check=False)
+    if npm.returncode:
+        print("Tests of the browser side are skipped: npm ci failed in tests/browser", file=sys.stderr)
+
+
+def install_servers() -> None:
+    """Install what is missing by the system's package manager, or say how."""
     missing = [name for name in PACKAGES if not is_there(name)]
     if not missing:
         return
@@ -53,4 +68,5 @@ def main() -> None:
     print(said, file=sys.stderr)
 
 
-main()
+install_javascript()
+install_servers()

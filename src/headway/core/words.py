@@ -35,6 +35,7 @@ _ROUND = (
 _STEPS = (
     (60, 5), (300, 30), (1_200, 60), (3_600, 300), (7_200, 600), (21_600, 1_800), (172_800, _HOUR),
 )  # fmt: skip
+_PER = (("s", _SECOND), ("min", _MINUTE), ("h", _HOUR))
 _UNITS = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (_SECOND, "s"))
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _PLAIN = re.compile(r"[\x20-\x7e]*")
@@ -108,6 +109,14 @@ def counts(count: Number | None, total: Number | None, unit: str | None = None) 
         return _sizes(count, total)
     words = number(count) if total is None else f"{number(count)}/{number(total)}"
     return f"{words} {harmless(unit)}" if unit else words
+
+
+def rate(per_second: float | None, total: Number | None, unit: str | None = None) -> str | None:
+    """How fast it goes, per second, minute or hour: 135.7 rows/s, 12.9 MB/s, 1.50 files/min."""
+    if not per_second or total == 1:
+        return None
+    per, times = next((per for per in _PER if per_second * per[1] >= 1 or unit == "B"), _PER[-1])
+    return f"{counts(per_second * times, None, unit)}/{per}"
 
 
 def _sizes(count: Number, total: Number | None) -> str:
