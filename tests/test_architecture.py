@@ -44,6 +44,8 @@ HOMES = {
     "rich": {"terminal.py"},
     "itsdangerous": {"web/links.py"},
     "pydantic": {"web/fastapi.py"},
+    "django": {"web/django"},
+    "asgiref": {"web/django"},
     "pytest": {"testing"},
     "hypothesis": {"testing"},
 }
@@ -90,9 +92,13 @@ def test_a_room_imports_only_what_its_arrows_reach(name):
 def test_what_is_not_of_the_standard_library_has_one_home(name):
     for package in {module.split(".")[0] for module in imports(name)}:
         if package in HOMES or package not in sys.stdlib_module_names | {"headway"}:
-            assert {name, room_of(name)} & HOMES.get(package, {f"{package}.py"} & {name.split("/")[-1]}), (
-                package
-            )
+            places = {
+                name,
+                Path(name).name,
+                room_of(name),
+                *(folder.as_posix() for folder in Path(name).parents),
+            }
+            assert places & HOMES.get(package, {f"{package}.py"} & {name.split("/")[-1]}), package
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if room_of(name) == "core"])
