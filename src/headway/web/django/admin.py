@@ -32,12 +32,16 @@ from headway.web.django.templatetags.headway import script_address
 if TYPE_CHECKING:
     from django.urls import URLPattern
 
+    Admin = admin.ModelAdmin[Job]
+else:
+    Admin = admin.ModelAdmin  # Django's has no brackets
+
 STATUSES = (*UNENDED, *sorted(ENDED))
 NOTHING = Page(())
 
 
 @admin.register(Job)
-class JobAdmin(admin.ModelAdmin[Job]):
+class JobAdmin(Admin):
     """What the admin shows of jobs."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's
