@@ -85,8 +85,10 @@ if "STREAMS" in os.environ:
 if not os.environ.get("DJANGO_SETTINGS_MODULE"):
     os.environ["DJANGO_SETTINGS_MODULE"] = NAME
 
-PAGE = """<!doctype html><html lang="en"><head><title>Imports</title>{% load headway %}{% headway_script %}</head>
-<body>{% if id %}{% headway_progress id cancel="Stop it?" %}{% else %}{% headway_list cancel=True %}{% endif %}
+PAGE = """<!doctype html><html lang="en">{% load headway %}
+<head><title>Imports</title>{% headway_script %}</head>
+<body>
+{% if id %}{% headway_progress id cancel="Stop it?" %}{% else %}{% headway_list cancel=True %}{% endif %}
 </body></html>"""
 
 
