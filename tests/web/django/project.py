@@ -85,6 +85,16 @@ if "STREAMS" in os.environ:
 if not os.environ.get("DJANGO_SETTINGS_MODULE"):
     os.environ["DJANGO_SETTINGS_MODULE"] = NAME
 
+
+def blocking(get_response):
+    """Middleware that knows no coroutines."""
+
+    def answer(request):
+        return get_response(request)
+
+    return answer
+
+
 PAGE = """<!doctype html><html lang="en">{% load headway %}
 <head><title>Imports</title>{% headway_script %}</head>
 <body>

@@ -17,7 +17,7 @@ from django.apps import apps
 from django.middleware.csrf import get_token
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from headway.core import arguments
@@ -143,7 +143,7 @@ def _painted(request: HttpRequest | None, id: str, token: str) -> SafeString:
 def _attributes(given: dict[str, Any]) -> SafeString:
     """As they stand in a tag: True has no value, False and None are left out."""
     bare = [(name,) for name, value in given.items() if value is True]
-    valued = [(name, value) for name, value in given.items() if value not in {True, False, None}]
+    valued = [(name, escape(value)) for name, value in given.items() if value not in {True, False, None}]
     return format_html_join("", ' {}="{}"', valued) + format_html_join("", " {}", bare)
 
 
