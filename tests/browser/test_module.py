@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.browser.door import HERE, STATIC
 
 SCRIPT = STATIC / "headway.js"

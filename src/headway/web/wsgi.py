@@ -271,9 +271,7 @@ def streams_of() -> int:
     if threads.patched():
         return GREENLETS
     name = threading.current_thread().name
-    if name.endswith(
-        "(process_request_thread)"
-    ):  # Werkzeug and Django build on it
+    if name.endswith("(process_request_thread)"):  # Werkzeug and Django build on it
         return DEVELOPMENT
     kin = name.rstrip("0123456789")
     return sum(thread.name.rstrip("0123456789") == kin for thread in threading.enumerate()) // 4

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,8 +19,9 @@ from django.db import close_old_connections, connections, transaction
 from django.http import HttpResponse, StreamingHttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 
-from headway.web import asgi, problems, wsgi
+from headway.web import asgi, problems
 from headway.web.django.apps import config
+from headway.web.exchange import Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from django.core.handlers.asgi import ASGIRequest
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
-
-    from headway.web.exchange import Request
 
 V = TypeVar("V", bound="Callable[..., Any]")
 
@@ -46,7 +46,7 @@ def _ours(view: V) -> V:
 def carry(request: HttpRequest, inside: str, **_: Any) -> HttpResponseBase:
     """Answer, in this thread."""
     carrier = config().blocking
-    asked = _placed(wsgi.request_of(request.META, request), request, inside)
+    asked = _asked(request, inside)
     reason = _unproven(request, asked)
     if reason is not None:
         return _refusal(reason)
@@ -59,7 +59,7 @@ def carry(request: HttpRequest, inside: str, **_: Any) -> HttpResponseBase:
 @_ours
 async def carry_in_loop(request: ASGIRequest, inside: str, **_: Any) -> HttpResponseBase:
     """Answer, in this event loop."""
-    asked = _placed(asgi.request_of(dict(request.scope), request), request, inside)
+    asked = _asked(request, inside)
     reason = _unproven(request, asked)
     if reason is not None:
         return _refusal(reason)
@@ -75,10 +75,18 @@ async def carry_in_loop(request: ASGIRequest, inside: str, **_: Any) -> HttpResp
     return _dressed(status, headers, _Body(line, first))
 
 
-def _placed(asked: Request, request: HttpRequest, inside: str) -> Request:
-    asked.path = inside.strip("/")
-    asked.base = request.path.removesuffix(inside).rstrip("/")
-    return asked
+def _asked(request: HttpRequest, inside: str) -> Request:
+    return Request(
+        method=request.method or "GET",
+        path=inside.strip("/"),
+        query=request.META.get("QUERY_STRING", ""),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        client=request.META.get("REMOTE_ADDR", ""),
+        base=request.path.removesuffix(inside).rstrip("/"),
+        scheme=request.scheme or "http",
+        native=request,
+        chance=random.random(),  # noqa: S311 - it spreads clients in time, and keeps no secret
+    )
 
 
 def _dressed(
@@ -87,11 +95,21 @@ def _dressed(
     if isinstance(body, list):
         response: HttpResponseBase = HttpResponse(b"".join(body), status=status)
     else:
-        response = StreamingHttpResponse(body, status=status)
+        response = _Stream(body, status=status)
     del response.headers["Content-Type"]
     for name, value in headers:
         response.headers[name] = value
     return response
+
+
+class _Stream(StreamingHttpResponse):
+    """A stream that is not compressed: its pieces would wait for more, or each be an end to browsers."""
+
+    def has_header(self, header: str) -> bool:
+        """As far as middleware that compresses is concerned, somebody has done so already."""
+        return header.lower() == "content-encoding" or super().has_header(header)
+
+    __contains__ = has_header
 
 
 # CSRF
