@@ -15,8 +15,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, path, reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.timezone import localtime
 
 from headway.core import words
 from headway.core.errors import InvalidValue, StoreUnavailable
@@ -30,6 +32,8 @@ from headway.web.django.painting import may_view
 from headway.web.django.templatetags.headway import script_address
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.urls import URLPattern
 
     Admin = admin.ModelAdmin[Job]
@@ -154,7 +158,6 @@ def _row(request: HttpRequest, job: Snapshot) -> dict[str, Any]:
         "job": job,
         "name": words.name(job),
         "address": reverse("admin:headway_job_change", args=[job.id]),
-        "state": words.state(job),
         "bar": _bar(request, job),
         "elapsed": words.duration(job.elapsed) or "",
     }
@@ -180,9 +183,9 @@ def _facts(job: Snapshot) -> list[tuple[str, str]]:
         "Kind": job.kind,
         "Status": words.state(job),
         "Attempt": job.attempt,
-        "Created": job.created_at,
-        "Started": job.started_at,
-        "Ended": job.ended_at,
+        "Created": _moment(job.created_at),
+        "Started": _moment(job.started_at),
+        "Ended": _moment(job.ended_at),
         "Took": words.duration(job.elapsed),
         "Worker": job.worker,
         "Parent": job.parent,
@@ -194,6 +197,10 @@ def _facts(job: Snapshot) -> list[tuple[str, str]]:
     error = job.error.detail or job.error.text if job.error else None
     large = {"Error": error, "Meta": job.details.meta, "Result": job.details.result}
     return facts + [(name, _readable(value)) for name, value in large.items() if value not in (None, {})]
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else date_format(localtime(at), "DATETIME_FORMAT")
 
 
 def _readable(value: Any) -> str:
