@@ -120,6 +120,22 @@ def test_the_script_is_a_static_file_and_bears_the_nonce(drawn, asked_by):
     assert 'nonce="own"' in drawn('{% headway_script nonce="own" %}', request)
 
 
+def test_the_nonce_of_django_6_counts_as_used(asked_by):
+    import django
+
+    if django.VERSION < (6, 0):
+        pytest.skip("this Django has none")
+    from django.template import RequestContext, Template
+    from django.template.context_processors import csp
+    from django.utils.csp import LazyNonce
+
+    request = asked_by()
+    request._csp_nonce = LazyNonce()
+    drawn = Template("{% load headway %}{% headway_script %}").render(RequestContext(request, csp(request)))
+    assert request._csp_nonce
+    assert f'nonce="{request._csp_nonce}"' in drawn
+
+
 def test_the_script_is_found_and_collected(project, tmp_path):
     from django.contrib.staticfiles import finders
     from django.core.management import call_command
