@@ -381,7 +381,7 @@ class Streams(Scene):
 
     @pytest.fixture(autouse=True)
     def _has_streams(self, request: pytest.FixtureRequest) -> None:
-        about_streams = request.function.__name__ in vars(Streams)
+        about_streams = request.function.__qualname__.startswith("Streams.")
         if about_streams and not self.streams and "one_thread" not in request.node.name:
             pytest.skip("its server has no threads to hold streams")
 

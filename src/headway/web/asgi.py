@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -37,8 +38,8 @@ STREAMS = 20_000
 """How many streams a process serves where nothing else is said."""
 GRANIAN = 900
 """Under granian, whose default is to take in 1,024 connections and then none, health checks included."""
-GRANIAN_LONGEST = 20.0
-"""Seconds after which streams end there, since it waits for them before it stops."""
+UNTOLD_LONGEST = 20.0
+"""Seconds after which streams end where a server waits for them before it stops, and does not tell."""
 GRANIAN_WARNING = (
     f"granian takes in no more than 1,024 connections by default, so at most {GRANIAN} streams are served; "
     "with a larger --backpressure pass streams=…, and run it with --workers-kill-timeout 3, "
@@ -70,6 +71,7 @@ class App:
         self.door = door
         self.hops = threads.Hops()
         self.most = STREAMS
+        self.told_to_stop: Callable[[], bool] = stopping
         self._longest = float("inf")
         self._looked = False
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
@@ -86,19 +88,27 @@ class App:
     async def carry(self, request: Request, receive: Receive, send: SendMessage) -> None:
         """Answer one request."""
         loop = self._loop()
-        self._look_at_the_server(receive)
+        self._look_at_the_server(receive, send)
         request.longest = self._longest
         await _Carrier(self, loop, request, receive, send).run()
 
-    def _look_at_the_server(self, receive: Receive) -> None:
+    def _look_at_the_server(self, receive: Receive, send: SendMessage) -> None:
         if self._looked:
             return
         self._looked = True
         if is_granian(receive):
-            self._longest = GRANIAN_LONGEST
+            self._longest = UNTOLD_LONGEST
             if self.door.settings.streams is None:
                 self.most = GRANIAN
                 log.warning(GRANIAN_WARNING)
+        elif "hypercorn.run" in sys.modules:
+            terminated = getattr(
+                getattr(getattr(send, "__self__", None), "context", None), "terminated", None
+            )
+            if terminated is None:  # something is in between
+                self._longest = UNTOLD_LONGEST
+            else:
+                self.told_to_stop = terminated.is_set
 
     def _loop(self) -> _Loop:
         loop = asyncio.get_running_loop()
@@ -133,7 +143,7 @@ class _Loop:
 
     def _tick(self) -> None:
         self._ticking = False
-        if stopping():
+        if self._app.told_to_stop():
             self.broadcast.end()
         self.broadcast.wake_the_late()
         if self.broadcast.streams:
@@ -261,7 +271,12 @@ class _Carrier:
             known = {id: broadcast.known(id) for id in want.ids}
             found = {id: snapshot for id, snapshot in known.items() if snapshot is not None}
         missing = tuple(id for id in want.ids if id not in found)
-        return found | (await self._shared.lanes[want.details].read(missing)) if missing else found
+        if missing:
+            read = await self._shared.lanes[want.details].read(missing)
+            if not want.details:
+                broadcast.learn(read)
+            found |= read
+        return found
 
     async def _spend(self, want: exchange.Spend) -> float:
         return self._app.door.spend(want.who)

@@ -164,6 +164,11 @@ class Broadcast:
         aged = later(news.snapshot, news.snapshot.read_at + timedelta(seconds=time.monotonic() - news.at))
         return aged if aged.status == news.snapshot.status else None
 
+    def learn(self, found: dict[str, Snapshot]) -> None:
+        """These were read for somebody; who comes next need not read them again."""
+        at = time.monotonic()
+        self._pass_on({id: News(id, one, at) for id, one in found.items() if id in self._by_id})
+
     def take(self, stream: Stream) -> Heard:
         """What a stream has to look at now."""
         dirty, stream.dirty = stream.dirty, set()
@@ -187,7 +192,11 @@ class Broadcast:
     def _pass_on(self, heard: dict[str, News]) -> None:
         woken: set[Stream] = set()
         for id, news in heard.items():
-            new, known = self._is_new(news), self._latest.pop(id, None)
+            known = self._latest.get(id)
+            if known is not None and news.is_older_than(known):
+                continue
+            new = self._is_new(news)
+            self._latest.pop(id, None)
             those = self.concerned(id, news.snapshot or (known.snapshot if known else None))
             if those and (news.snapshot is not None or id in self._by_id):
                 self._latest[id] = news

@@ -54,9 +54,6 @@ def router(
     for path in PATHS:
         carry = _carry(carrier, path.template)
         made.add_api_route(
-            f"/{path.template}", carry, methods=[*HIDDEN - {path.method}], include_in_schema=False
-        )
-        made.add_api_route(
             f"/{path.template}",
             carry,
             methods=[path.method],
@@ -66,6 +63,7 @@ def router(
             response_class=Response,
             openapi_extra={"parameters": list(path.parameters)},
         )
+        made.add_api_route(f"/{path.template}", carry, methods=[*HIDDEN], include_in_schema=False)
     made.add_api_route("/{name}", _carry(carrier, "{name}"), methods=["GET"], include_in_schema=False)
     return made
 

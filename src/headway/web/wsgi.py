@@ -214,7 +214,13 @@ class _Carrier:
                 known = {id: self._shared.broadcast.known(id) for id in want.ids}
             found = {id: snapshot for id, snapshot in known.items() if snapshot is not None}
         missing = tuple(id for id in want.ids if id not in found)
-        return found | self._door.read(exchange.Read(missing, want.details)) if missing else found
+        if missing:
+            read = self._door.read(exchange.Read(missing, want.details))
+            if not want.details:
+                with self._shared.lock:
+                    self._shared.broadcast.learn(read)
+            found |= read
+        return found
 
     def _join(self, want: Join) -> Any:
         stream = Stream(want.ids, want.scopes, want.who)
