@@ -90,6 +90,10 @@ def site(tmp_path_factory):
 
 
 def test_a_client_that_leaves_makes_room(site):
+    import django
+
+    if django.VERSION < (5, 0):
+        pytest.skip("this Django does not notice; its streams live 30 s")
     server, hw = site
     ann = Client(server.url, "ann")
 

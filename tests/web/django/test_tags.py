@@ -1,8 +1,13 @@
 """What templates show: painted first, alive later, and nothing that the policy does not allow."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from headway.web.django.access import scope_of
+
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "web" / "django.md"
 
 
 @pytest.fixture
@@ -72,6 +77,19 @@ def test_a_link_paints_what_it_shows(drawn, asked_by, store, hw):
         html = drawn("{% headway_progress id token=token %}", asked_by(), id=job.id, token=token)
     assert "completed" in html
     assert f'src="/progress/jobs/{job.id}?token=' in html
+
+
+def test_what_the_documentation_shows_is_drawn(asked_by, person, hw):
+    from django.template import engines
+
+    user, _ = person("ann")
+    shown = re.search(r"```html\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)[1]
+    with hw.job("Import", scope=scope_of(user)) as job:
+        pass
+    html = engines["django"].from_string(shown).render({"job": job}, asked_by(user))
+    assert f'src="/progress/jobs/{job.id}" cancel="Stop the import?" csrf=' in html
+    assert "completed" in html
+    assert f'<headway-list src="/progress/jobs?scope=user%2F{user.pk}">' in html
 
 
 def test_what_jobs_say_is_text(drawn, asked_by, person, hw):
