@@ -44,6 +44,8 @@ HOMES = {
     "rich": {"terminal.py"},
     "itsdangerous": {"web/links.py"},
     "pydantic": {"web/fastapi.py"},
+    "django": {"web/django"},
+    "asgiref": {"web/django"},
     "pytest": {"testing"},
     "hypothesis": {"testing"},
 }
@@ -91,7 +93,8 @@ def test_what_is_not_of_the_standard_library_has_one_home(name):
     for package in {module.split(".")[0] for module in imports(name)}:
         if package in HOMES or package not in sys.stdlib_module_names | {"headway"}:
             named_after_it = {name} if name.split("/")[-1] == f"{package}.py" else set()
-            assert {name, room_of(name)} & HOMES.get(package, named_after_it), package
+            places = {name, room_of(name), *(folder.as_posix() for folder in Path(name).parents)}
+            assert places & HOMES.get(package, named_after_it), package
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if room_of(name) == "core"])

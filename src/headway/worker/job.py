@@ -93,6 +93,8 @@ class Job(Bar):
         "_retention", "_scope", "_stages", "_token", "_told", "_total_weight", "_weight",
         "activity", "details_changed", "id", "kind", "name",
     )  # fmt: skip
+    do_not_call_in_templates = True
+    """Django's templates call what can be called; a job there is shown."""
 
     def __init__(
         self, publisher: Publisher | None, name: str | None = None, **options: Unpack[JobOptions]
