@@ -417,6 +417,7 @@ def test_version_and_help(store):
         "history",
         "list",
         "migrate",
+        "serve",
         "watch",
     ]
 
