@@ -141,6 +141,13 @@ def test_what_was_undone_counts_neither_as_work_nor_as_time():
     assert estimator.remaining(62.0)[0] == pytest.approx(90, rel=0.05)
 
 
+def test_a_job_that_falls_back_to_next_to_nothing_begins_anew():
+    estimator = after((1.0, 50.0), (2.0, 1e-308))
+    assert estimator.remaining(3.0) is None
+    estimator.update(4.0, 50.0)
+    assert is_sane(estimator.remaining(4.0))
+
+
 def test_a_clock_that_is_set_back_goes_on_from_where_it_was():
     estimator = after(*((float(at), float(at)) for at in range(1, 31)))
     for more in range(1, 21):

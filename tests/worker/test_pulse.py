@@ -63,7 +63,7 @@ def test_no_state_makes_an_estimate_negative_infinite_or_an_error(history, told,
         felt = pulse.felt(facts, others, young, now)
         seen = [felt.idle_for, felt.rate, felt.usual, felt.patience, felt.remaining]
         seen += [felt.remaining_low, felt.remaining_high]
-        assert all(one is None or (math.isfinite(one) and one >= 0) for one in seen)
+        assert all(one is None or (math.isfinite(one) and one >= 0) for one in seen), seen
     final = pulse.profile(Snapshot(id="a", elapsed=now))
     assert math.isfinite(final.seconds)
     assert final.seconds > 0

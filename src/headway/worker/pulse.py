@@ -139,7 +139,7 @@ class Pulse:
     def _counted_down(self, state: Snapshot, now: float) -> Range | None:
         """The estimate of a moment ago, less that moment; None where it is time for another one."""
         passed = now - self._estimated
-        if self._left is None or not 0 <= passed < FRESH or passed >= self._left[1]:
+        if self._left is None or not 0 <= passed < FRESH or passed >= min(self._left):
             return None
         self._update(state)
         left, low, high = self._left

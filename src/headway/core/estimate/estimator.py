@@ -115,13 +115,14 @@ class Estimator:
         """So much was done after so many seconds.  A clock that is set back goes on from where it was."""
         if not (-_LONGEST < at < _LONGEST and -_LARGEST < done < _LARGEST):
             return
+        done = done if done >= _SMALLEST else 0.0
         at -= self._lost
         if at < self._at:
             self._lost -= self._at - at
             at = self._at
         if done < self._done * (1 - _ROUNDING):
-            self._fall_back(at, max(done, 0.0))
-        if done <= self._done or done < _SMALLEST:
+            self._fall_back(at, done)
+        if done <= self._done:
             return
         self.reports += 1
         weight = 1 / min(self.reports, USUAL)

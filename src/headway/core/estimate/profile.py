@@ -31,6 +31,8 @@ WIDEN, NARROW = 0.5, 0.25
 WIDEST = 1.2
 """The ln of the factor by which ranges are widened or narrowed at most."""
 TWENTIETHS = 20
+FARTHEST = 50.0
+"""The ln of the most and the least that is believed; beyond lie damaged records."""
 
 
 class Profile(Struct, frozen=True, omit_defaults=True):
@@ -105,9 +107,9 @@ class Earlier:
 
     def seconds(self, total: float | None) -> float:
         """How long a run of so much work usually takes."""
-        if total is None or not self._by_work:
-            return exp(self._ln_seconds)
-        return exp(self._ln_pace + log(total))
+        by_work = self._by_work and total is not None
+        ln_seconds = self._ln_pace + log(total or 1.0) if by_work else self._ln_seconds
+        return exp(max(-FARTHEST, min(FARTHEST, ln_seconds)))
 
     def warped(self, done: float) -> float:
         """The share of the time after which a share of the work is usually done."""
