@@ -1,6 +1,6 @@
 """One Chromium for the tests of a file, a page each, and a server that misbehaves as it is told.
 
-Not one for all files: while playwright is open, its event loop is the thread's, and no coroutine's test can run.
+Not one for all files: while playwright is open, its event loop is the thread's, and coroutines cannot run.
 """
 
 import os
