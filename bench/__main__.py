@@ -18,6 +18,7 @@ BENCHES = {
     "update": "cost_of_an_update",
     "stores": "cpu_of_a_store",
     "finding": "time_to_find_and_hear",
+    "watchers": "watchers",
 }
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from headway import threads
-from headway.core.errors import StoreUnavailable
+from headway.core.errors import HeadwayError
 from headway.web import exchange
 from headway.web.broadcast import Broadcast, Stream
 from headway.web.door import Door, as_verdict, log, stopping
@@ -37,6 +38,13 @@ STREAMS = 20_000
 """How many streams a process serves where nothing else is said."""
 GRANIAN = 900
 """Under granian, whose default is to take in 1,024 connections and then none, health checks included."""
+UNTOLD_LONGEST = 20.0
+"""Seconds after which streams end where a server waits for them before it stops, and does not tell."""
+GRANIAN_WARNING = (
+    f"granian takes in no more than 1,024 connections by default, so at most {GRANIAN} streams are served; "
+    "with a larger --backpressure pass streams=…, and run it with --workers-kill-timeout 3, "
+    "or it waits for open streams when it is to stop"
+)
 TICK = 0.25
 """Seconds between two looks at the clock, and whether the server is about to stop."""
 
@@ -62,6 +70,10 @@ class App:
     def __init__(self, door: Door) -> None:
         self.door = door
         self.hops = threads.Hops()
+        self.most = STREAMS
+        self.told_to_stop: Callable[[], bool] = stopping
+        self._longest = float("inf")
+        self._looked = False
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
@@ -76,7 +88,27 @@ class App:
     async def carry(self, request: Request, receive: Receive, send: SendMessage) -> None:
         """Answer one request."""
         loop = self._loop()
+        self._look_at_the_server(receive, send)
+        request.longest = self._longest
         await _Carrier(self, loop, request, receive, send).run()
+
+    def _look_at_the_server(self, receive: Receive, send: SendMessage) -> None:
+        if self._looked:
+            return
+        self._looked = True
+        if is_granian(receive):
+            self._longest = UNTOLD_LONGEST
+            if self.door.settings.streams is None:
+                self.most = GRANIAN
+                log.warning(GRANIAN_WARNING)
+        elif "hypercorn.run" in sys.modules:
+            terminated = getattr(
+                getattr(getattr(send, "__self__", None), "context", None), "terminated", None
+            )
+            if terminated is None:  # something is in between
+                self._longest = UNTOLD_LONGEST
+            else:
+                self.told_to_stop = terminated.is_set
 
     def _loop(self) -> _Loop:
         loop = asyncio.get_running_loop()
@@ -111,7 +143,7 @@ class _Loop:
 
     def _tick(self) -> None:
         self._ticking = False
-        if stopping():
+        if self._app.told_to_stop():
             self.broadcast.end()
         self.broadcast.wake_the_late()
         if self.broadcast.streams:
@@ -179,6 +211,7 @@ class _Carrier:
             exchange.Cancel: lambda want: app.hops.run(lambda: app.door.hw.cancel(want.id)),
             exchange.Spend: self._spend,
             exchange.Join: self._join,
+            exchange.Recheck: self._recheck,
             exchange.Listen: self._listen,
             exchange.Start: self._start,
             exchange.Send: self._send_some,
@@ -202,7 +235,7 @@ class _Carrier:
 
     async def _converse(self, talk: Talk) -> Response | None:
         outcome: Any = None
-        error: StoreUnavailable | None = None
+        error: HeadwayError | None = None
         while True:
             try:
                 want = talk.send(outcome) if error is None else talk.throw(error)
@@ -212,8 +245,8 @@ class _Carrier:
             error = None
             try:
                 outcome = await self._do[type(want)](want)  # type: ignore[operator]  # each takes its own
-            except StoreUnavailable as away:
-                error = away
+            except HeadwayError as refused:
+                error = refused
 
     async def _ask(self, want: Ask) -> Any:
         for policy in self._app.door.policies:
@@ -238,7 +271,12 @@ class _Carrier:
             known = {id: broadcast.known(id) for id in want.ids}
             found = {id: snapshot for id, snapshot in known.items() if snapshot is not None}
         missing = tuple(id for id in want.ids if id not in found)
-        return found | (await self._shared.lanes[want.details].read(missing)) if missing else found
+        if missing:
+            read = await self._shared.lanes[want.details].read(missing)
+            if not want.details:
+                broadcast.learn(read)
+            found |= read
+        return found
 
     async def _spend(self, want: exchange.Spend) -> float:
         return self._app.door.spend(want.who)
@@ -247,13 +285,16 @@ class _Carrier:
         settings = self._app.door.settings
         stream = Stream(want.ids, want.scopes, want.who)
         stream.wake = self._wake
-        most = streams_of(self._receive) if settings.streams is None else settings.streams
+        most = self._app.most if settings.streams is None else settings.streams
         known = self._shared.broadcast.join(stream, most, settings.streams_per_client)
         if known is not None:
             self._stream = stream
             self._gone = asyncio.create_task(self._notice_leaving(stream))
             self._shared.tick()
         return known
+
+    async def _recheck(self, want: exchange.Recheck) -> None:
+        self._app.door.hub.look(want.ids)
 
     async def _listen(self, want: Listen) -> Heard:
         stream = self._stream
@@ -314,22 +355,10 @@ def request_of(scope: Scope, native: Any = None) -> Request:
     )
 
 
-_warned: set[str] = set()
-
-
-def streams_of(receive: Any) -> int:
-    """How many streams the server of this process can bear."""
+def is_granian(receive: Any) -> bool:
+    """Whether granian serves: it takes in 1,024 connections, and says to nobody that it is about to stop."""
     owner = type(getattr(receive, "__self__", receive)).__module__
-    if not owner.startswith(("granian", "_granian")):
-        return STREAMS
-    if "granian" not in _warned:
-        _warned.add("granian")
-        log.warning(
-            "under granian at most %s streams are served, because by default it takes in no more than 1,024 "
-            "connections; with a larger --backpressure, pass streams=…",
-            GRANIAN,
-        )
-    return GRANIAN
+    return owner.startswith(("granian", "_granian"))
 
 
 async def _live(receive: Receive, send: SendMessage) -> None:

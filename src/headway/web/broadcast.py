@@ -78,7 +78,9 @@ class Broadcast:
         """See `headway.live.Listener.concerns`."""
         if id in self._by_id or id in self._latest:
             return True
-        return snapshot is not None and (None in self._by_scope or snapshot.scope in self._by_scope)
+        return bool(self._by_scope) and (
+            snapshot is None or None in self._by_scope or snapshot.scope in self._by_scope
+        )
 
     def hear(self, changed: dict[str, Snapshot | None]) -> int:
         """See `headway.live.Listener.hear`."""
@@ -147,12 +149,11 @@ class Broadcast:
             self._hub.leave(self)
 
     def concerned(self, id: str, snapshot: Snapshot | None) -> set[Stream]:
-        """Who watches a job."""
+        """Who watches a job; of one that is gone, and of whose scope nothing is known, all who may have."""
         those = set(self._by_id.get(id, ()))
         if self._by_scope:
-            those |= self._by_scope.get(None, set())
-            if snapshot is not None and snapshot.scope is not None:
-                those |= self._by_scope.get(snapshot.scope, set())
+            scopes = [*self._by_scope] if snapshot is None else {None, snapshot.scope}
+            those.update(*(self._by_scope.get(scope, ()) for scope in scopes))
         return those
 
     def known(self, id: str) -> Snapshot | None:
@@ -162,6 +163,11 @@ class Broadcast:
             return None
         aged = later(news.snapshot, news.snapshot.read_at + timedelta(seconds=time.monotonic() - news.at))
         return aged if aged.status == news.snapshot.status else None
+
+    def learn(self, found: dict[str, Snapshot]) -> None:
+        """These were read for somebody; who comes next need not read them again."""
+        at = time.monotonic()
+        self._pass_on({id: News(id, one, at) for id, one in found.items() if id in self._by_id})
 
     def take(self, stream: Stream) -> Heard:
         """What a stream has to look at now."""
@@ -186,9 +192,13 @@ class Broadcast:
     def _pass_on(self, heard: dict[str, News]) -> None:
         woken: set[Stream] = set()
         for id, news in heard.items():
-            new, known = self._is_new(news), self._latest.pop(id, None)
+            known = self._latest.get(id)
+            if known is not None and news.is_older_than(known):
+                continue
+            new = self._is_new(news)
+            self._latest.pop(id, None)
             those = self.concerned(id, news.snapshot or (known.snapshot if known else None))
-            if those:
+            if those and (news.snapshot is not None or id in self._by_id):
                 self._latest[id] = news
             if new:
                 woken |= those

@@ -58,6 +58,7 @@ class Request(Struct, kw_only=True):
         scheme: ``http`` or ``https``.
         native: What the framework calls a request: handed to your function.
         streams: Whether this server can send a stream.
+        longest: Seconds after which its stream must end, where its server cannot say that it is to stop.
         chance: A number drawn at random, 0 to 1.
         vouched: Whether the framework has made sure that a page of its own sent it.
     """
@@ -71,6 +72,7 @@ class Request(Struct, kw_only=True):
     scheme: str = "http"
     native: Any = None
     streams: bool = True
+    longest: float = float("inf")
     chance: float = 0.5
     vouched: bool = False
 
@@ -151,6 +153,12 @@ class Join(Struct):
     who: str
 
 
+class Recheck(Struct):
+    """Look at these again: they were found before anybody listened; gives nothing."""
+
+    ids: tuple[str, ...]
+
+
 class Listen(Struct):
     """Wait for a change, at most so many seconds; gives `Heard`."""
 
@@ -200,5 +208,5 @@ class Heard(Struct):
     left: bool = False
 
 
-Want: TypeAlias = Ask | Read | Find | Cancel | Spend | Join | Listen | Start | Send | File
+Want: TypeAlias = Ask | Read | Find | Cancel | Spend | Join | Recheck | Listen | Start | Send | File
 Talk: TypeAlias = Generator[Want, Any, Response | None]

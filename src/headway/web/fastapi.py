@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from headway.web.access import Access
 
 
+HIDDEN = frozenset({"HEAD", "OPTIONS"})
+"""Methods that are answered, and not described."""
+
+
 def router(
     access: Access | None = None, store: str | Store | Headway | None = None, **settings: Any
 ) -> APIRouter:
@@ -48,9 +52,10 @@ def router(
     models = _models()
     made = APIRouter(tags=["headway"])
     for path in PATHS:
+        carry = _carry(carrier, path.template)
         made.add_api_route(
             f"/{path.template}",
-            _carry(carrier, path.template),
+            carry,
             methods=[path.method],
             operation_id=f"headway_{path.name}",
             summary=path.summary,
@@ -58,6 +63,7 @@ def router(
             response_class=Response,
             openapi_extra={"parameters": list(path.parameters)},
         )
+        made.add_api_route(f"/{path.template}", carry, methods=[*HIDDEN], include_in_schema=False)
     made.add_api_route("/{name}", _carry(carrier, "{name}"), methods=["GET"], include_in_schema=False)
     return made
 

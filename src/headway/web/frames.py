@@ -36,6 +36,12 @@ class News:
         self.look = None if snapshot is None else (snapshot.version, snapshot.status)
         self._encoded: dict[tuple[Any, ...], bytes] = {}
 
+    def is_older_than(self, other: News) -> bool:
+        """Whether it was read before the other was, and told after it."""
+        if self.snapshot is None or other.snapshot is None:
+            return False
+        return self.snapshot.version < other.snapshot.version
+
     def event(self, grant: Grant, form: str) -> bytes:
         """What a stream is sent."""
         key = (grant.owner, grant.also, form)

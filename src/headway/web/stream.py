@@ -18,6 +18,7 @@ from headway.web.exchange import (
     Join,
     Listen,
     Read,
+    Recheck,
     Request,
     Response,
     Send,
@@ -90,6 +91,8 @@ class Conversation:
         yield Start(200, [*HEAD, *self.headers])
         retry = _milliseconds(self.settings.retry, self.request.chance)
         yield Send(b"retry: %d\n\n" % retry + self._first(views))
+        if self.scopes:
+            yield Recheck(tuple(view.id for view in views))
         yield from self._go_on(known)
         return None
 
@@ -216,7 +219,7 @@ class Conversation:
     @property
     def _lifetime(self) -> float:
         """Seconds for which a stream lives; a half more at most, so that not all come back at once."""
-        return self.settings.lifetime * (1 + self.request.chance / 2)
+        return min(self.settings.lifetime, self.request.longest) * (1 + self.request.chance / 2)
 
     def _bye(self, reason: str) -> bytes:
         if self.form == "html":

@@ -19,7 +19,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from headway import threads
-from headway.core.errors import InvalidValue, StoreUnavailable
+from headway.core.errors import HeadwayError, InvalidValue
 from headway.web import exchange
 from headway.web.broadcast import Broadcast, Stream
 from headway.web.door import Door, stopping
@@ -157,6 +157,7 @@ class _Carrier:
             exchange.Cancel: lambda want: door.hw.cancel(want.id),
             exchange.Spend: lambda want: door.spend(want.who),
             exchange.Join: self._join,
+            exchange.Recheck: lambda want: door.hub.look(want.ids),
             exchange.Listen: self._listen,
             exchange.File: lambda want: door.file(want.name),
         }
@@ -192,7 +193,7 @@ class _Carrier:
                 self._shared.broadcast.leave(stream)
 
     def _go_on(self, outcome: Any) -> Any:
-        error: StoreUnavailable | None = None
+        error: HeadwayError | None = None
         while True:
             try:
                 want = self._talk.send(outcome) if error is None else self._talk.throw(error)
@@ -203,8 +204,8 @@ class _Carrier:
             error = None
             try:
                 outcome = self._do[type(want)](want)
-            except StoreUnavailable as away:
-                error = away
+            except HeadwayError as refused:
+                error = refused
 
     def _read(self, want: Read) -> dict[str, Snapshot]:
         found: dict[str, Snapshot] = {}
@@ -213,7 +214,13 @@ class _Carrier:
                 known = {id: self._shared.broadcast.known(id) for id in want.ids}
             found = {id: snapshot for id, snapshot in known.items() if snapshot is not None}
         missing = tuple(id for id in want.ids if id not in found)
-        return found | self._door.read(exchange.Read(missing, want.details)) if missing else found
+        if missing:
+            read = self._door.read(exchange.Read(missing, want.details))
+            if not want.details:
+                with self._shared.lock:
+                    self._shared.broadcast.learn(read)
+            found |= read
+        return found
 
     def _join(self, want: Join) -> Any:
         stream = Stream(want.ids, want.scopes, want.who)
