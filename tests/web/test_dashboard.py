@@ -43,14 +43,20 @@ async def test_the_page_and_all_it_is_made_of_come_from_here(asking):
     assert "unsafe" not in policy
     assert page.headers["referrer-policy"] == "no-referrer"
     named = set(re.findall(r'(?:src|href)="([^"?#]+)"', page.text))
-    for name in list(named):
-        if name.endswith(".js"):
-            named |= set(re.findall(r'from "\./([^"]+)"', (await asking.get(f"/{name}")).text))
+    named |= await imported(asking, "dashboard.js")
     assert {"list.js", "job.js", "rate.js", "headway.js", "dashboard.css"} <= named
     for name in named:
         answer = await asking.get(f"/{name}")
         assert answer.status_code == 200, name
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def imported(asking, name):
+    """All modules that a module needs."""
+    found = set(re.findall(r'from "\./([^"]+)"', (await asking.get(f"/{name}")).text))
+    for other in list(found):
+        found |= await imported(asking, other)
+    return found
 
 
 async def test_the_page_holds_no_script_and_no_style_of_its_own(asking):
