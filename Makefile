@@ -26,8 +26,9 @@ docs: setup  ## run what README and docs show (part of test)
 	$(BIN)/pytest tests/test_docs.py
 bench: setup  ## measure headway side by side with its peers
 	$(BIN)/python -m bench
-picture: setup  ## redraw the README's picture of the terminal
+picture: setup  ## redraw the pictures of the terminal and of the web page
 	$(BIN)/python tools/picture.py
+	$(BIN)/python -m tests.browser.gallery
 clean:  ## remove all that make made
 	rm -rf $(VENV) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 

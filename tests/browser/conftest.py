@@ -42,6 +42,7 @@ def door():
 @pytest.fixture
 def context(chromium):
     context = chromium.new_context(color_scheme="light")
+    context.set_default_timeout(10_000)
     yield context
     context.close()
 

@@ -16,8 +16,8 @@ from headway.core.wire import frame
 HERE = Path(__file__).parent
 STATIC = HERE.parents[1] / "src" / "headway" / "web" / "static"
 STRICT = (
-    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self'; style-src 'self'; base-uri 'none';"
-    " require-trusted-types-for 'script'; trusted-types 'none'"
+    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self'; style-src 'self';"
+    " base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html; charset=utf-8"}
 WAITING = frame(Snapshot(id="?")) | {"status": "waiting", "version": 0, "attempt": 0, "read_at": None}
@@ -34,9 +34,9 @@ class Door:
     """Serves jobs under /headway, our files under /static, and pages that tests write.
 
     Attributes:
-        fault: How it misbehaves: None, "bad gateway", "unavailable", "no streams", "silent" (streams say nothing),
-            "buffered" (streams are held back whole), "garbage", "cut" (streams end after each frame), "full",
-            "hung" (nothing is answered).
+        fault: How it misbehaves: None, "bad gateway", "unavailable", "garbage", "hung" (nothing is answered);
+            of streams alone: "no streams", "silent", "buffered" (held back whole), "full",
+            "cut" (they end after each frame).
         asked: What was asked for under /headway.
     """
 
@@ -80,7 +80,8 @@ class Door:
         module = f'<script type="module" src="{script}"></script>' if script else ""
         html = (
             f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>page</title>'
-            f'<meta name="viewport" content="width=device-width">{head}{module}</head><body>{body}</body></html>'
+            f'<meta name="viewport" content="width=device-width">{head}{module}</head>'
+            f"<body>{body}</body></html>"
         )
         self._pages[path] = (html, csp, "text/html; charset=utf-8")
         return self.url + path
@@ -171,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         url = urlsplit(self.path)
-        if not url.path.startswith("/headway/"):
+        if url.path in self.door._pages or not url.path.startswith("/headway/"):
             return self._file(url.path)
         self._note(url)
         if self._misbehaves(url.path):

@@ -9,12 +9,13 @@ BAR = '<headway-progress src="/headway/jobs/a" cancel></headway-progress>'
 HEARS = """() => {
   window.heard = [];
   const spoken = document.querySelector("headway-progress").shadowRoot.querySelector("[role=status]");
-  new MutationObserver(() => heard.push(spoken.textContent)).observe(spoken, {childList: true, subtree: true, characterData: true});
+  const all = {childList: true, subtree: true, characterData: true};
+  new MutationObserver(() => heard.push(spoken.textContent)).observe(spoken, all);
 }"""
 
 
 def tree(page):
-    """What Chromium gives to assistive technology: role, name and the rest of each node that says something."""
+    """What Chromium gives to assistive technology: role, name and the rest of each node."""
     nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
     for node in nodes:
         if not node["ignored"]:

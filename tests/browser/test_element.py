@@ -1,4 +1,4 @@
-"""What <headway-progress> shows, tells and does, in a real Chromium under a strict content security policy."""
+"""What <headway-progress> shows, tells and does, in Chromium under a strict content security policy."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -38,8 +38,9 @@ def test_a_running_job_shows_all_that_is_known(door, bar):
         Stage("Download", 1.0, 40, 40, "files", 20.0, ended=True),
         Stage("Crunch", 3.0, 5, 50, None, 9.0),
     )
-    door.tell("a", name="Nightly report", count=5_210, total=12_400, unit="rows", rate=135.7, activity="row 5210",
-              stages=stages, elapsed=40.0, remaining=230.0, remaining_low=170.0, remaining_high=310.0)  # fmt: skip
+    counted = {"count": 5_210, "total": 12_400, "unit": "rows", "rate": 135.7, "activity": "row 5210"}
+    left = {"elapsed": 40.0, "remaining": 230.0, "remaining_low": 170.0, "remaining_high": 310.0}
+    door.tell("a", name="Nightly report", stages=stages, **counted, **left)
     shown = bar()
     shown.becomes("running")
     assert shown.text("name") == "Nightly report"
@@ -245,7 +246,7 @@ def test_a_plain_progress_is_upgraded_without_a_jump(door, page, bar):
 
 HOSTILE = (
     "<img src=x onerror=alert(1)><script>alert(2)</script>&lt;b&gt;",
-    "abc\u202edcba\u2066\u2069 ‮ \u200f",
+    "abc\u202edcba\u2066\u2069 \u200f",
     "line\u2028separator\u2029and\u0085next",
     "word" * 2_500,
     '"; event: gone',
@@ -311,8 +312,7 @@ def test_calm_for_those_who_ask_for_it(door, page, bar):
     door.tell("a", count=1_842)
     shown = bar()
     shown.becomes("running")
-    assert page.evaluate("document.getAnimations().length") == 0
-    page.evaluate("document.querySelector('headway-progress').shadowRoot.getAnimations().length") == 0
+    assert page.evaluate("document.querySelector('headway-progress').shadowRoot.getAnimations().length") == 0
 
 
 def test_another_job_starts_from_nothing(door, page, bar):

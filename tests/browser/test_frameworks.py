@@ -38,7 +38,8 @@ def modules(*packages):
     return f"""const made = {{}}, table = {{{table}}};
     window.process = {{env: {{}}}};
     window.require = (name) => {{
-      const full = name.includes("/") ? name.replace("react-dom/client", "react-dom/react-dom-client") : name + "/" + name;
+      const inside = name.replace("react-dom/client", "react-dom/react-dom-client");
+      const full = name.includes("/") ? inside : name + "/" + name;
       if (!made[full]) table[full](made[full] = {{exports: {{}}}}, made[full].exports, require);
       return made[full].exports;
     }};"""

@@ -70,7 +70,7 @@ def test_a_server_that_restarts_is_found_again(door, bar):
     shown = bar()
     shown.becomes("running")
     door.stop()
-    time.sleep(3)
+    time.sleep(1)
     assert shown.text("percent") == "25%"
     door.start()
     follows(door, shown, 30)
@@ -106,10 +106,14 @@ def test_half_a_minute_of_bad_gateways_is_outlived_without_a_storm(door, bar):
 
 
 @pytest.mark.parametrize("fault", ["no streams", "silent", "buffered", "full", "cut"])
-def test_where_streams_do_not_come_through_it_polls(door, bar, fault):
+def test_where_streams_do_not_come_through_it_polls(door, page, bar, fault):
+    page.clock.install()
     door.fault = fault
     shown = bar()
-    shown.becomes("running", 20)
+    eventually(lambda: door.requests("/events"))
+    if fault in {"silent", "buffered"}:
+        page.clock.fast_forward(6_500)
+    shown.becomes("running")
     follows(door, shown, 20)
     follows(door, shown, 20)
     if fault != "cut":
@@ -200,7 +204,8 @@ def test_watch_tells_whoever_draws_alone(door, page, bar):
     page.evaluate("""async () => {
       const {watch} = await import("/static/headway.js");
       window.heard = [];
-      window.stop = watch(["/headway/jobs/a", "/headway/jobs/b"], (job, url) => heard.push([url.slice(-1), job.status]));
+      const urls = ["/headway/jobs/a", "/headway/jobs/b"];
+      window.stop = watch(urls, (job, url) => heard.push([url.slice(-1), job.status]));
     }""")
     eventually(lambda: page.evaluate("heard") == [["a", "running"], ["b", "waiting"]])
     door.tell("b", count=1)
@@ -223,6 +228,7 @@ def test_elements_and_watchers_of_one_job_share_it(door, page, bar):
     assert len(door.asked) == 1
 
 
+@pytest.mark.nightly
 def test_a_slow_network_is_no_fault(door, page, bar):
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
@@ -244,3 +250,39 @@ def test_a_page_that_is_left_and_entered_again_goes_on(door, page, bar):
     shown.says("percent", "75%")
     assert page.evaluate("window.here"), "the page came back whole, from the browser's cache"
     eventually(lambda: door.streams == 1)
+
+
+def test_newcomers_are_no_failure_of_those_who_wait(door, page, bar):
+    shown = bar('<headway-progress src="/headway/jobs/a" transport="poll"></headway-progress>')
+    shown.becomes("running")
+    eventually(lambda: any("prefer" in asked.headers for asked in door.requests("/jobs/a")))
+    for n in range(5):
+        page.evaluate(f"""() => {{
+          const one = document.createElement("headway-progress");
+          one.setAttribute("transport", "poll");
+          one.src = "/headway/jobs/late{n}";
+          document.body.prepend(one);
+        }}""")
+        time.sleep(0.2)
+    assert page.locator("[offline]").count() == 0
+    eventually(lambda: {f"/headway/jobs/late{n}" for n in range(5)} <= {asked.path for asked in door.asked})
+
+
+@pytest.mark.parametrize("fault", ["no streams", "full"])
+def test_streams_alone_storm_no_server_that_has_none(door, page, bar, fault):
+    door.fault = fault
+    bar('<headway-progress src="/headway/jobs/a" transport="sse"></headway-progress>')
+    time.sleep(2)
+    assert 1 <= len(door.asked) <= 4
+
+
+def test_a_network_that_is_back_is_believed(door, page, bar, context):
+    shown = bar()
+    shown.becomes("running")
+    context.set_offline(offline=True)
+    door.stop()
+    eventually(lambda: shown._locator.get_attribute("offline") is not None, 20)
+    door.start()
+    context.set_offline(offline=False)
+    eventually(lambda: shown._locator.get_attribute("offline") is None)
+    follows(door, shown)

@@ -38,7 +38,10 @@ def test_an_empty_list_says_what_the_page_says(door, page, names):
 def test_a_list_is_polled_where_streams_do_not_come_through(door, page, names, fault):
     door.fault = fault
     door.tell("a", scope="user/1", name="First")
+    page.clock.install()
     page.goto(door.page(LIST))
+    eventually(lambda: door.requests("/events"))
+    page.clock.fast_forward(6_500)
     eventually(lambda: names() == ["First"], 20)
     door.tell("b", scope="user/1", name="Second")
     eventually(lambda: names() == ["Second", "First"], 30)

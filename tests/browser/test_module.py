@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.browser.door import HERE, STATIC
 
 SCRIPT = STATIC / "headway.js"
@@ -19,7 +18,7 @@ import * as made from "./made/headway.js";
 import * as said from "./said/headway.js";
 const same: Pick<typeof said, "watch" | "describe" | "words"> = made;
 const names: Record<keyof typeof said, unknown> = made, others: Record<keyof typeof made, unknown> = said;
-const bar: Omit<said.HeadwayProgress, "src"> = new made.HeadwayProgress(), list: said.HeadwayList = new made.HeadwayList();
+const bar: said.HeadwayProgress = new made.HeadwayProgress(), list: said.HeadwayList = new made.HeadwayList();
 document.addEventListener("headway-done", (event) => event.detail.status === "failed");
 document.querySelector("headway-progress")?.requestCancel();
 said.watch(["/jobs/a", new URL("/jobs/b")], (job, url) => job.percent!.toFixed() + url.length, {poll: 2})();

@@ -1,4 +1,4 @@
-"""What jobs are called in words, by Python: `words.json`, which the tests of Python and of the browser both read.
+"""What jobs are called in words, by Python: `words.json`, which tests of Python and of the browser read.
 
 A job there is what differs from "usual".  Written anew by: python -m tests.golden.words
 """
@@ -15,43 +15,18 @@ from headway.core.wire import encode_frame
 FILE = Path(__file__).with_suffix(".json")
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 BYTES = (
-    0,
-    1,
-    999,
-    1_000,
-    12_250,
-    99_949,
-    99_951,
-    812_300,
-    999_949,
-    999_951,
-    12_900_000,
-    61_300_000_000,
+    0, 1, 999, 1_000, 12_250, 99_949, 99_951, 812_300, 999_949, 999_951, 12_900_000, 61_300_000_000,
     2**53 - 1,
-)
+)  # fmt: skip
 SECONDS = (
-    0,
-    0.4,
-    1,
-    12.9,
-    59.99,
-    60,
-    61,
-    192,
-    3_599,
-    3_600,
-    3_661,
-    7_503,
-    86_399,
-    86_400,
-    100_800,
-    2_000_000,
-)
+    0, 0.4, 1, 12.9, 59.99, 60, 61, 192, 3_599, 3_600, 3_661, 7_503, 86_399, 86_400, 100_800, 2_000_000,
+)  # fmt: skip
 LEFT = (
-    (1, 2, 4), (0, 0, 0), (220, 240, 260), (170, 230, 310), (45, 80, 130), (110, 500, 1_500), (1, 8, 22), (0, 300, 900),
-    (5_300, 5_400, 5_500), (9e5, 1e9, 1e12), (2.4, 2.6, 3), (52, 52.5, 53), (57, 57.5, 58), (3_590, 3_600, 3_650),
-    (20_000, 21_600, 22_000), (7_100, 7_199, 7_300), (86_000, 90_000, 95_000), (170_000, 180_000, 190_000), (4, 7, 12),
-    (10, 20, 60), (3_000, 4_000, 8_000), (80_000, 100_000, 200_000), (3, 20, 61), (3, 20, 70), (1, 15, 62), (0.1, 2, 5.1),
+    (1, 2, 4), (0, 0, 0), (220, 240, 260), (170, 230, 310), (45, 80, 130), (110, 500, 1_500), (1, 8, 22),
+    (0, 300, 900), (5_300, 5_400, 5_500), (9e5, 1e9, 1e12), (2.4, 2.6, 3), (52, 52.5, 53), (57, 57.5, 58),
+    (3_590, 3_600, 3_650), (20_000, 21_600, 22_000), (7_100, 7_199, 7_300), (86_000, 90_000, 95_000),
+    (170_000, 180_000, 190_000), (4, 7, 12), (10, 20, 60), (3_000, 4_000, 8_000),
+    (80_000, 100_000, 200_000), (3, 20, 61), (3, 20, 70), (1, 15, 62), (0.1, 2, 5.1),
 )  # fmt: skip
 
 
@@ -123,14 +98,15 @@ def pictures():
 
 
 COUNTS = (
-    (None, 10, None), (1_842, None, "files"), (5_210, 12_400, "rows"), (12, 10, None), (2.5, 10, None), (0.5, 1, None),
-    (3, 0, None), (1_234.5, 9_999_999, "m"), (0.125, 2, None), (2.675, 3, None), (10.25, 11.75, None), (1e15, 2e15, "x"),
-    (0, 0, None), (7, None, None),
+    (None, 10, None), (1_842, None, "files"), (5_210, 12_400, "rows"), (12, 10, None), (2.5, 10, None),
+    (0.5, 1, None), (3, 0, None), (1_234.5, 9_999_999, "m"), (0.125, 2, None), (2.675, 3, None),
+    (10.25, 11.75, None), (1e15, 2e15, "x"), (0, 0, None), (7, None, None),
 )  # fmt: skip
 RATES = (0.0, 0.0001, 0.005, 0.025, 1.0, 1.5, 4.26, 135.7, 12_900_000.0)
 ERRORS = (
-    Error(text="The file has no header row."), Error(type="ValueError", detail="Traceback\n  at line 3\nValueError: no\n"),
-    Error(type="ValueError"), Error(),
+    Error(text="The file has no header row."),
+    Error(type="ValueError", detail="Traceback\n  at line 3\nValueError: no\n"), Error(type="ValueError"),
+    Error(),
 )  # fmt: skip
 FAMILIES = (Totals(weight=1.0, children=1), Totals(weight=4.0, done=20_000.0, children=10, ended=3, failed=1))
 

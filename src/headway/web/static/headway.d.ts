@@ -118,6 +118,24 @@ export interface Memory {
   at?: number;
 }
 
+/** Whoever listens. @internal */
+export interface Watcher {
+  hear(job: Snapshot, url: string): void;
+  list?(jobs: Snapshot[]): void;
+  /** null: there is a connection again. */
+  fail?(why: unknown): void;
+}
+
+/** What is listened to: one job, or a list, which has no id. @internal */
+export interface Subject {
+  url: URL;
+  id?: string;
+  jobs: Map<string, Snapshot>;
+  watchers: Set<Watcher>;
+  tag?: string | null;
+  waited?: boolean;
+}
+
 /** Words of another language by their English ones: `{"{} left": "noch {}", "failed": "fehlgeschlagen", …}`. */
 export type Phrases = Record<string, string>;
 

@@ -1,9 +1,7 @@
 // @ts-check
 // headway in a web page: words, what follows what, lines to the server, elements.  The guide is docs/web/element.md,
 // types stand in headway.d.ts; here, defaults of arguments often tell them.  There is no build: keep it small.
-/** @import {Described, Memory, Options, Phrases, Snapshot, Stage} from "./headway.js" */
-/** @typedef {{hear(job: Snapshot, url: string): void, list?(jobs: Snapshot[]): void, fail?(why: unknown): void}} Watcher */
-/** @typedef {{url: URL, id?: string, jobs: Map<string, Snapshot>, watchers: Set<Watcher>, tag?: string | null, waited?: boolean}} Subject */
+/** @import {Described, Memory, Options, Phrases, Snapshot, Stage, Subject, Watcher} from "./headway.js" */
 
 // Words, as core/words.py says them: tests/golden holds the two together.
 
@@ -180,12 +178,6 @@ const FIRST = 6e3, SILENT = 4e4, LATEST = 15e3, MOST = 64;
 const now = () => performance.now();
 const jittered = (ms = 0, tries = 0, most = LATEST) => Math.min(most, ms * 2 ** tries) * (0.5 + Math.random());
 
-/** @template T @param {Promise<T>} work @returns {Promise<T>} */
-const within = (ms = 0, work) => new Promise((give, fail) => {
-  const timer = setTimeout(fail, ms, new Error("silence"));
-  work.then(give, fail).finally(() => clearTimeout(timer));
-});
-
 const problem = async (/** @type {Response} */ response) => ({
   status: response.status,
   after: +(response.headers.get("retry-after") ?? 0),
@@ -197,7 +189,7 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
   /** @type {Map<string, Subject>} */
   const subjects = new Map();
   const known = new Set();
-  let asked = [...subjects.values()], turn = new AbortController(), running = false;
+  let asked = [...subjects.values()], turn = new AbortController(), timer = 0, running = false;
   let streamAt = 0, misses = 0, failures = 0, retry = 2e3, pace = poll *= 1e3;
 
   const wanted = () => [...subjects.values()].filter(({ id, jobs }) => id == null || ![...jobs.values()].some((job) => job.ended_at));
@@ -213,11 +205,14 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
     return job.version !== shown?.version || job.status !== shown.status;
   }
 
-  /** Ask for one; whether there is news. @param {Subject} subject @param {AbortSignal} signal @param {any} [headers] */
-  async function ask(subject, signal, headers) {
+  const request = (url = asked[0].url, signal = turn.signal, headers = {}) =>
+    fetch(url, { signal, headers, credentials: cookies ? "include" : "same-origin", cache: "no-store" });
+
+  /** Ask for one; whether there is news. */
+  async function ask(subject = asked[0], signal = turn.signal, alone = false) {
     const { url, id, tag, watchers, jobs } = subject;
     const response = await request(url, AbortSignal.any([signal, AbortSignal.timeout(3e4)]), {
-      accept: "application/json", ...(tag && { "if-none-match": tag }), ...headers,
+      accept: "application/json", ...(tag && { "if-none-match": tag }), ...(alone && { prefer: "wait=20" }),
     });
     subject.waited = response.headers.has("preference-applied");
     if (response.status === 304) return false;
@@ -226,43 +221,54 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
     const answer = await response.json();
     subject.tag = response.headers.get("etag");
     if (id != null) return take(subject, answer);
-    const fresh = new Map(answer.jobs.map((/** @type {Snapshot} */ job) => [job.id, jobs.get(job.id)]));
-    jobs.clear();
-    fresh.forEach((job, id) => (known.add(id), job && jobs.set(id, job)));
-    watchers.forEach(({ list }) => list?.(answer.jobs));
-    return answer.jobs.map((/** @type {Snapshot} */ job) => take(subject, job)).some(Boolean);
+    /** @type {Snapshot[]} */
+    const listed = answer.jobs;
+    for (const key of jobs.keys()) if (!listed.some(({ id }) => id === key)) jobs.delete(key);
+    listed.forEach(({ id }) => known.add(id));
+    watchers.forEach(({ list }) => list?.(listed));
+    return listed.filter((job) => take(subject, job)).length > 0;
   }
-  /** @param {URL} url @param {AbortSignal} signal @param {HeadersInit} headers */
-  const request = (url, signal, headers) =>
-    fetch(url, { signal, headers, credentials: cookies ? "include" : "same-origin", cache: "no-store" });
 
   function well() {
     if (failures > 1) tell(({ fail }) => fail?.(null));
     failures = 0;
   }
   function failed(/** @type {any} */ why) {
-    if (++failures === 2) tell(({ fail }) => fail?.(why));
+    if (++failures > 1) tell(({ fail }) => fail?.(why));
     return Math.max(jittered(1e3, failures), Math.min(why.after || 0, 60) * 1e3);
   }
 
-  /** Take part in a stream until it ends; how long to pause then. @param {AbortSignal} signal */
-  async function stream(signal) {
+  /** No stream for a while; how long to pause until asking in the other way, if there is one. */
+  function rest(ms = 0, pause = ms) {
+    streamAt = now() + ms;
+    return transport === "sse" ? pause : 0;
+  }
+
+  /** Take part in a stream until it ends; how long to pause then. */
+  async function stream(signal = turn.signal) {
     const url = new URL(mount + "/events"), over = new AbortController(), both = AbortSignal.any([signal, over.signal]);
     const { searchParams } = url, lists = asked.filter(({ id }) => id == null);
     for (const { id, url: { searchParams: given } } of asked) {
       if (id != null) searchParams.append("id", id);
+      else if (!given.has("scope")) searchParams.append("scope", ""); // all jobs
       for (const name of ["scope", "token"]) {
         given.getAll(name).forEach((value) => searchParams.has(name, value) || searchParams.append(name, value));
       }
     }
+    const guard = (ms = FIRST) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => over.abort(), ms);
+    };
     try {
       for (const list of lists) await ask(list, both);
-      const response = await within(FIRST, request(url, both, { accept: "text/event-stream" }));
-      if (response.status === 204) return streamAt = now() + 3e5, 0;
+      guard();
+      const response = await request(url, both, { accept: "text/event-stream" });
+      if (response.status === 204) return rest(3e5);
       if (!response.body || !/event-stream/.test(response.headers.get("content-type") ?? "")) throw await problem(response);
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let text = "", heard = 0; text.length < 1e6; heard++) {
-        const { value, done } = await within(heard ? SILENT : FIRST, reader.read());
+        const { value, done } = await reader.read();
+        guard(SILENT);
         if (done && !heard) break;
         if (done) return jittered(retry);
         well();
@@ -272,15 +278,13 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
           const { event, data = "{}", ...field } = Object.fromEntries(block.split(/\r?\n/).map((line) => /^(\w*):? ?(.*)/s.exec(line)?.slice(1) ?? []));
           const said = event ? JSON.parse(data) : field;
           retry = Math.min(+said.retry || retry, 6e4);
-          if (event === "bye" && said.reason !== "later") return streamAt = now() + retry, 0;
+          if (event === "bye" && said.reason !== "later") return rest(retry);
           if (event === "gone" || event === "job") {
             const job = event === "job" ? said : unknown(said.id);
             misses = 0;
             subjects.forEach((subject) => (subject.id ?? [...subject.jobs.keys()].find((id) => id === job.id)) === job.id && take(subject, job));
-            if (lists.length && !known.has(job.id)) {
-              known.add(job.id);
-              lists.forEach((list) => ask(list, both).catch(() => over.abort()));
-            }
+            if (job.version && !known.has(job.id)) lists.forEach((list) => ask(list, both).catch(() => over.abort()));
+            if (job.version) known.add(job.id);
             if (!wanted().length) return 0;
           }
         }
@@ -288,21 +292,22 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
       throw new Error("no stream");
     } catch (why) {
       if (signal.aborted) return 0;
-      streamAt = now() + jittered(2e3, misses++, 6e5);
-      return transport === "sse" ? failed(why) : 0;
+      const pause = jittered(over.signal.aborted ? 3e4 : 2e3, misses++, 6e5);
+      return rest(pause, transport === "sse" ? failed(why) : 0);
     } finally {
+      clearTimeout(timer);
       over.abort();
     }
   }
 
-  /** Ask for each once; how long to pause then. @param {AbortSignal} signal */
-  async function round(signal) {
+  /** Ask for each once; how long to pause then. */
+  async function round() {
     let news = false;
     try {
       const alone = asked.length === 1 && asked[0].id != null && asked[0].url.origin === location.origin;
-      for (const subject of asked) news = await ask(subject, signal, alone && { prefer: "wait=20" }) || subject.waited || news;
+      for (const subject of asked) news = await ask(subject, turn.signal, alone) || subject.waited || news;
     } catch (why) {
-      return failed(why);
+      return turn.signal.aborted ? 0 : failed(why);
     }
     if (failures) streamAt = misses = 0; // the server is back
     well();
@@ -316,7 +321,7 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
       turn = new AbortController();
       asked = wanted();
       const { signal } = turn, streams = transport === "sse" || (mount && transport !== "poll" && now() >= streamAt);
-      const pause = await (streams ? stream(signal) : round(signal));
+      const pause = await (streams ? stream() : round());
       if (!signal.aborted) await new Promise((go) => (setTimeout(go, pause), signal.addEventListener("abort", go)));
     }
     running = false;
@@ -332,7 +337,7 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
       run();
     },
     wake() {
-      streamAt = failures = 0;
+      streamAt = 0;
       turn.abort();
       run();
     },
@@ -341,7 +346,8 @@ function Line(mount, transport = "auto", poll = 1, cookies = false) {
 
 /** @type {Record<string, ReturnType<typeof Line>>} */
 const lines = {};
-const alive = new Set([() => {}]);
+/** @type {Set<() => void>} */
+const alive = new Set();
 let ticked = 0;
 
 /** @param {string | URL} src @param {Options} options @param {Watcher} watcher */
@@ -505,7 +511,8 @@ export class HeadwayProgress extends Listening {
   /** What was announced. @type {{state: string, quarter: number} | undefined} */
   #said;
   #url = "";
-  #draw = () => this.draw();
+  #tick = () => this.#shown?.ended_at || this.#draw();
+  #asking = false;
   #part = {
     name: make("span", "name"), percent: make("span", "percent"), fill: make("div", "fill"), bar: make("div", "bar"),
     status: make("span", "status"), counts: make("span", "counts"), cancel: make("button", "cancel"),
@@ -514,9 +521,10 @@ export class HeadwayProgress extends Listening {
   watcher = {
     hear: (/** @type {Snapshot} */ job) => this.snapshot = job,
     fail: (/** @type {unknown} */ why) => {
+      if (!why === !this.#offline) return;
       this.#offline = why ? now() : 0;
       if (why) this.tell("error", why);
-      this.draw();
+      this.#draw();
     },
   };
 
@@ -544,24 +552,25 @@ export class HeadwayProgress extends Listening {
     if (!job || !follows(job, shown)) return;
     this.#shown = job;
     this.#at = now();
-    this.draw();
-    if (job.version === shown?.version && job.status === shown.status) return;
+    this.#draw();
+    if (!job.version || (job.version === shown?.version && job.status === shown.status)) return;
     this.tell("progress", job);
     if (job.ended_at && !shown?.ended_at) this.tell("done", job);
   }
 
   connectedCallback() {
-    alive.add(this.#draw);
+    alive.add(this.#tick);
     if (this.#url !== (this.#url = this.src?.split("?")[0] ?? "")) {
       this.#shown = this.#said = undefined;
       this.#memory = {};
+      this.#offline = 0;
     }
-    this.draw();
+    this.#draw();
     const { host } = /** @type {ShadowRoot} */ (this.getRootNode());
     if (host?.localName !== "headway-list") super.connectedCallback();
   }
   disconnectedCallback() {
-    alive.delete(this.#draw);
+    alive.delete(this.#tick);
     super.disconnectedCallback();
   }
   attributeChangedCallback(name = "", old = "", value = "") {
@@ -575,7 +584,7 @@ export class HeadwayProgress extends Listening {
     const url = new URL(this.src ?? "", document.baseURI), token = url.searchParams.get("token");
     const csrf = this.getAttribute("csrf")
       ?? (url.origin === location.origin && /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1]);
-    cancel.disabled = true;
+    this.#asking = cancel.disabled = true;
     try {
       const response = await fetch(url.origin + url.pathname.replace(/\/?$/, "/cancel"), {
         method: "POST",
@@ -589,12 +598,13 @@ export class HeadwayProgress extends Listening {
       if (!response.ok) throw await problem(response);
       this.snapshot = await response.json();
     } catch (why) {
-      cancel.disabled = false;
       this.tell("error", why);
     }
+    this.#asking = false;
+    this.#draw();
   }
 
-  draw() {
+  #draw() {
     const { name, percent, bar, fill, status, counts, cancel, detail, stages, spoken } = this.#part;
     const painted = this.querySelector("progress"), label = painted?.closest("label")?.firstChild?.textContent?.trim();
     const language = this.language, { t } = speaker(language);
@@ -603,7 +613,7 @@ export class HeadwayProgress extends Listening {
     const live = !job.ended_at, known = job.version > 0;
     if (!known && painted && painted.position >= 0) job.fraction = painted.position, job.percent = Math.floor(job.fraction * 100);
     const said = describe(job, language, this.#memory);
-    const state = this.#state = job.status, title = this.ariaLabel || label || (known ? said.name : "");
+    const state = this.#state = job.status, title = label || (known ? said.name : "");
     const offline = live && this.#offline > 0, running = state === "running";
     const standing = offline ? t("no connection") : said.status;
     const text = [job.started_at && said.percent, said.counts, standing].filter(Boolean).join(", ");
@@ -616,6 +626,7 @@ export class HeadwayProgress extends Listening {
     put(status, standing);
     put(counts, said.counts);
     put(detail, offline ? "" : said.detail || (detail.textContent && "\xa0"));
+    name.title = title;
     detail.title = said.detail;
     detail.dir = "auto";
     fill.style.inlineSize = job.fraction == null ? "" : job.fraction * 100 + "%";
@@ -626,7 +637,7 @@ export class HeadwayProgress extends Listening {
     put(cancel, t("Cancel"));
     cancel.ariaLabel = `${cancel.textContent} ${title}`.trim();
     cancel.hidden = !this.hasAttribute("cancel") || !live || !known || !job.cancellable;
-    if (job.cancel) cancel.disabled = true;
+    cancel.disabled = this.#asking || !!job.cancel;
 
     const shown = said.stages.filter(({ state }) => said.stages.length < 9 || state === "running").slice(-8);
     while (stages.children.length > shown.length) stages.lastChild?.remove();
@@ -667,7 +678,7 @@ export class HeadwayList extends Listening {
     },
     fail: (/** @type {unknown} */ why) => {
       this.#items.forEach((/** @type {any} */ item) => item.watcher.fail(why));
-      if (why) this.tell("error", why);
+      if (why && !this.#items.size) this.tell("error", why);
     },
   };
 
