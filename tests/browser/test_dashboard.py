@@ -18,8 +18,8 @@ SERVE = "import sys; from headway.__main__ import main; sys.argv[0] = 'headway';
 
 STEPS = """
 with hw.job("Import", id="a", total=8) as job:
-    for line in iter(sys.stdin.readline, "end\n"):
-        job.advance(int(line), activity="row " + line.strip())
+    for line in map(str.strip, iter(sys.stdin.readline, "end\\n")):
+        job.advance(int(line), activity="row " + line)
 """
 """A worker that advances as it is told."""
 LOOPS = """

@@ -47,7 +47,7 @@ function route() {
   if (!id) {
     const status = STATUSES.find(([key]) => key === (asked.get("status") ?? "")) ?? STATUSES[0];
     const wanted = { scope: asked.get("scope") ?? "", text: asked.get("text") ?? "", statuses: status[2] };
-    if (text.value.trim() !== wanted.text) text.value = wanted.text;
+    if (!typing && text.value.trim() !== wanted.text) text.value = wanted.text;
     list.show(wanted);
     drawFilter(status[0], wanted.scope);
     drawList();
@@ -208,7 +208,10 @@ function leave() {
 
 text.addEventListener("input", () => {
   clearTimeout(typing);
-  typing = setTimeout(() => choose("text", text.value.trim(), Boolean(asked.get("text"))), TYPING);
+  typing = setTimeout(() => {
+    typing = 0;
+    choose("text", text.value.trim(), Boolean(asked.get("text")));
+  }, TYPING);
 });
 byId("search").addEventListener("submit", (event) => event.preventDefault());
 byId("statuses").addEventListener("keydown", ({ key }) => {
