@@ -24,6 +24,7 @@ ARROWS = {
     "board": {"core"},
     "terminal": {"core", "board"},
     "client": {"core", "threads", "stores", "worker", "live"},
+    "queues": {"core", "worker", "stores", "client"},
     "following": {"core", "board", "terminal", "live", "client"},
     "__init__": {"core", "stores", "worker", "client"},
     "demo": EVERYTHING,
@@ -34,7 +35,7 @@ ARROWS = {
 }
 # What is not of the standard library has one home, and so has a driver that is.
 HOMES = {
-    "msgspec": {"core", "stores", "worker", "client.py", "testing"},
+    "msgspec": {"core", "stores", "worker", "queues", "client.py", "testing"},
     "sqlite3": {"stores/sqlite.py"},
     "redis": {"stores/redis_servers.py"},
     "psycopg": {"stores/postgres.py"},

@@ -1,0 +1,135 @@
+"""Celery 5: `install` it where the app is made, in the module that producers and workers import.
+
+1. Celery's signals carry pending, start, retry and the ends.  Those that a worker's parent process sends (a
+   child that died, a hard time limit, a revoke) are told from outside; see `headway.queues.lifecycle`.
+2. No signal can keep a body from running, and to Celery every exception but `Ignore` is a failure.  So the
+   function of each task is wrapped: inside what retries automatically, which therefore lets `Ignore` pass.
+3. `update_state` is listened to where it reports ``current`` and ``total``, as celery-progress does.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from celery import signals
+from celery.exceptions import Ignore, TimeLimitExceeded, WorkerLostError
+
+from headway.queues import celery_bodies, celery_canvas
+from headway.queues.clerk import Clerk
+from headway.queues.labels import label_of, labelled, packed, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from celery import Celery
+
+    from headway.client import Headway
+    from headway.queues.lifecycle import Event, Label
+
+
+def install(app: Celery, store: Headway | str | None = None, **options: Any) -> Reports:
+    """From now on the app's tasks are reported.
+
+    Args:
+        app: The app.
+        store: Where to; by default ``HEADWAY_STORE``, else a file of the user's, of which a warning tells.
+        **options: What is reported of every task; see `headway.queues.lifecycle.Options`.
+    """
+    return Reports(app, Clerk("Celery", store, **options))
+
+
+class Reports:
+    """What is reported of an app's tasks."""
+
+    def __init__(self, app: Celery, clerk: Clerk) -> None:
+        self._app = app
+        self._clerk = clerk
+        self._node: str | None = None
+        for name in ("before_task_publish", "worker_init", "task_prerun", "task_success", "task_failure",
+                     "task_retry", "task_revoked", "task_postrun"):  # fmt: skip
+            getattr(signals, name).connect(clerk.harmless(getattr(self, f"_{name}")), weak=False)
+        app.on_after_finalize.connect(clerk.harmless(self._wrap_all), weak=False)
+        if app.finalized:
+            self._wrap_all()
+
+    def fan_out(self, canvas: Any, name: str, **options: Any) -> tuple[str, Any]:
+        """Send a group, chord, chain or any mixture of them as one job, of which each task is a share.
+
+        Args:
+            canvas: The signature.
+            name: What people call the whole.
+            **options: As for `headway.job`.
+
+        Returns:
+            The job's id, and what ``canvas.apply_async()`` returns.
+        """
+        whole = celery_canvas.label(self._clerk, canvas, name, options)
+        return whole, canvas.apply_async()
+
+    def _before_task_publish(self, sender: str, headers: dict[str, Any], body: Any, **_: Any) -> None:
+        if not headers.get("retries") and self._concerns(sender, headers):
+            label = self._label(sender, headers.get("headway"), *body[:2])
+            headers["headway"] = packed(label)
+            self._clerk.enqueue(headers["id"], sender, label)
+
+    def _task_prerun(self, task_id: str, task: Any, args: Any, kwargs: Any, **_: Any) -> None:
+        request = task.request
+        if self._is_ours(task) and self._concerns(task.name, vars(request)):
+            label = self._label(task.name, getattr(request, "headway", None), args, kwargs)
+            request.headway_refused = not self._clerk.start(task_id, task.name, label, request.hostname)
+
+    def _task_success(self, sender: Any, result: Any, **_: Any) -> None:
+        self._clerk.end(sender.request.id, result=result)
+
+    def _task_failure(self, sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
+        if self._clerk.running(task_id):
+            self._clerk.end(task_id, exception)
+        elif self._is_ours(sender):
+            lost, late = isinstance(exception, WorkerLostError), isinstance(exception, TimeLimitExceeded)
+            event: Event = "lost" if lost else "timed out" if late else "failed"
+            self._clerk.tell(task_id, event, self._node)
+
+    def _task_retry(self, sender: Any, request: Any, reason: Any = None, **_: Any) -> None:
+        if self._clerk.running(request.id):
+            self._clerk.end(request.id, getattr(reason, "exc", None), status="retrying")
+        elif self._is_ours(sender):  # a cold shutdown, after which an early acknowledged task is lost
+            self._clerk.tell(request.id, "requeued" if sender.acks_late else "left", self._node)
+
+    def _task_revoked(self, sender: Any, request: Any, terminated: bool, expired: bool, **_: Any) -> None:  # noqa: FBT001 - as Celery gives them
+        if self._is_ours(sender):
+            event: Event = "terminated" if terminated else "expired" if expired else "revoked"
+            self._clerk.tell(request.id, event, self._node)
+
+    def _task_postrun(self, task_id: str, task: Any, state: str | None, retval: Any, **_: Any) -> None:
+        """What no other signal told: the body was left by `Ignore`, `Reject` or a signal to the process."""
+        delivery = self._clerk.running(task_id)
+        if delivery is not None and self._is_ours(task):
+            if state is None:
+                self._clerk.release(task_id)
+            else:
+                again = state == "REJECTED" and getattr(retval, "requeue", False)
+                left = "cancelled" if delivery.stops else "retrying" if again else "stopped"
+                self._clerk.end(task_id, status=left)
+
+    def _worker_init(self, sender: Any, **_: Any) -> None:
+        self._node = sender.hostname
+        self._wrap_all()
+
+    def _wrap_all(self, **_: Any) -> None:
+        for task in self._app.tasks.values():
+            celery_bodies.wrap(task, self._clerk, Ignore)
+
+    def _label(self, name: str, brought: Any, args: Any, kwargs: Any) -> Label:
+        """What was said of a task: where it was defined, and where it was sent."""
+        task = self._app.tasks.get(name)
+        said = getattr(task, "headway", None)
+        with labelled(unpacked(brought)) if brought else nullcontext():
+            return label_of(getattr(task, "run", None) if said is None else said, args, kwargs)
+
+    def _is_ours(self, task: Any) -> bool:
+        return task.app is self._app
+
+    def _concerns(self, name: str, headers: Mapping[str, Any]) -> bool:
+        """Celery's own tasks do not concern people, unless they are a share of something."""
+        return not name.startswith("celery.") or bool(headers.get("headway"))
