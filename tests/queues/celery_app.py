@@ -5,13 +5,13 @@ import os
 from celery import Celery
 
 from headway.queues import celery as headway_celery
-from headway.queues import enqueueing, reported
+from headway.queues import reported
 from headway.testing import queue_bodies as bodies
 from headway.testing.queue_bodies import store_under_test
 from headway.testing.queue_contract import LEASE
 
 
-def make(broker, store):
+def make(broker, store):  # noqa: C901 - a list of tasks
     app = Celery("contract", broker=broker, backend=os.environ["RESULTS"])
     app.conf.update(
         broker_connection_retry_on_startup=True,
@@ -55,7 +55,7 @@ def make(broker, store):
         return bodies.headway.current().started
 
     @app.task(name="contract.named")
-    @reported(name="Import of customers", total=lambda rows: len(rows), scope="user/1")
+    @reported(name="Import of customers", total=len, scope="user/1")
     def named(rows):
         for _ in bodies.headway.current().track(rows):
             pass

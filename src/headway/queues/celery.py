@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,11 @@ class Reports:
         return whole, canvas.apply_async()
 
     def _before_task_publish(self, sender: str, headers: dict[str, Any], body: Any, **_: Any) -> None:
-        if not headers.get("retries") and self._concerns(sender, headers):
+        if headers.get("retries"):  # told now: once it is sent, the next attempt may be quicker than we
+            if self._clerk.running(headers["id"]):
+                self._app.current_task.request.headway_retries = True
+                self._clerk.end(headers["id"], sys.exc_info()[1], status="retrying")
+        elif self._concerns(sender, headers):
             label = self._label(sender, headers.get("headway"), *body[:2])
             headers["headway"] = packed(label)
             self._clerk.enqueue(headers["id"], sender, label)
@@ -90,10 +95,9 @@ class Reports:
             event: Event = "lost" if lost else "timed out" if late else "failed"
             self._clerk.tell(task_id, event, self._node)
 
-    def _task_retry(self, sender: Any, request: Any, reason: Any = None, **_: Any) -> None:
-        if self._clerk.running(request.id):
-            self._clerk.end(request.id, getattr(reason, "exc", None), status="retrying")
-        elif self._is_ours(sender):  # a cold shutdown, after which an early acknowledged task is lost
+    def _task_retry(self, sender: Any, request: Any, **_: Any) -> None:
+        """A retry that was not told above: of a cold shutdown, after which only a late task comes again."""
+        if self._is_ours(sender) and not getattr(request, "headway_retries", False):
             self._clerk.tell(request.id, "requeued" if sender.acks_late else "left", self._node)
 
     def _task_revoked(self, sender: Any, request: Any, terminated: bool, expired: bool, **_: Any) -> None:  # noqa: FBT001 - as Celery gives them
@@ -107,7 +111,7 @@ class Reports:
         if delivery is not None and self._is_ours(task):
             if state is None:
                 self._clerk.release(task_id)
-            else:
+            elif state in {"IGNORED", "REJECTED"}:  # after any other, another signal follows
                 again = state == "REJECTED" and getattr(retval, "requeue", False)
                 left = "cancelled" if delivery.stops else "retrying" if again else "stopped"
                 self._clerk.end(task_id, status=left)
