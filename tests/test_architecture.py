@@ -31,7 +31,7 @@ ARROWS = {
     "doctor": {"core", "stores"},
     "cli": EVERYTHING | {"board", "terminal", "following", "demo", "doctor"},
     "__main__": {"cli"},
-    "testing": EVERYTHING,
+    "testing": EVERYTHING | {"queues"},
 }
 # What is not of the standard library has one home, and so has a driver that is.
 HOMES = {
@@ -39,6 +39,10 @@ HOMES = {
     "sqlite3": {"stores/sqlite.py"},
     "redis": {"stores/redis_servers.py"},
     "psycopg": {"stores/postgres.py"},
+    "celery": {"queues/celery.py"},
+    "rq": {"queues/rq.py"},
+    "huey": {"queues/huey.py"},
+    "dramatiq": {"queues/dramatiq.py"},
     "platformdirs": {"client.py"},
     "click": {"cli.py"},
     "rich": {"terminal.py"},

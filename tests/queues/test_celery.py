@@ -18,7 +18,8 @@ FATES = {"SUCCESS": "completed", "FAILURE": "failed", "REVOKED": "cancelled"}
 class CeleryQueue(Queue):
     """An app on a real broker; a line is one of Celery's queues."""
 
-    def __init__(self, broker, store, pool="prefork"):
+    def __init__(self, server, store, pool="prefork"):
+        self.server, broker = server, f"redis://127.0.0.1:{server.port}/0"
         os.environ["RESULTS"] = self.results = broker
         self.broker, self.store, self.pool = broker, store, pool
         self.hw = headway.connect(store)
@@ -40,6 +41,10 @@ class CeleryQueue(Queue):
         plain = [str(one) if isinstance(one, Path) else one for one in args]
         return self.app.send_task(f"contract.{body}", plain, **how).id
 
+    def restart_broker(self):
+        self.server.kill()
+        self.server.start()
+
     def fate(self, id):
         return FATES.get(self.app.AsyncResult(id).state)
 
@@ -51,7 +56,7 @@ class CeleryQueue(Queue):
 @pytest.fixture(scope="module")
 def broker():
     with redis_server("valkey") as server:
-        yield f"redis://127.0.0.1:{server.port}/0"
+        yield server
 
 
 class TestPrefork(QueueContract):

@@ -10,15 +10,15 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from celery import signals
 from celery.exceptions import Ignore, TimeLimitExceeded, WorkerLostError
 
-from headway.queues import celery_bodies, celery_canvas
+from headway.queues import celery_bodies
+from headway.queues.celery_canvas import Canvas
 from headway.queues.clerk import Clerk
-from headway.queues.labels import label_of, labelled, packed, unpacked
+from headway.queues.labels import label_of, packed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,33 +40,20 @@ def install(app: Celery, store: Headway | str | None = None, **options: Any) -> 
     return Reports(app, Clerk("Celery", store, **options))
 
 
-class Reports:
+class Reports(Canvas):
     """What is reported of an app's tasks."""
 
+    _node: str | None = None
+
     def __init__(self, app: Celery, clerk: Clerk) -> None:
+        super().__init__(clerk)
         self._app = app
-        self._clerk = clerk
-        self._node: str | None = None
         for name in ("before_task_publish", "worker_init", "task_prerun", "task_success", "task_failure",
                      "task_retry", "task_revoked", "task_postrun"):  # fmt: skip
             getattr(signals, name).connect(clerk.harmless(getattr(self, f"_{name}")), weak=False)
         app.on_after_finalize.connect(clerk.harmless(self._wrap_all), weak=False)
         if app.finalized:
             self._wrap_all()
-
-    def fan_out(self, canvas: Any, name: str, **options: Any) -> tuple[str, Any]:
-        """Send a group, chord, chain or any mixture of them as one job, of which each task is a share.
-
-        Args:
-            canvas: The signature.
-            name: What people call the whole.
-            **options: As for `headway.job`.
-
-        Returns:
-            The job's id, and what ``canvas.apply_async()`` returns.
-        """
-        whole = celery_canvas.label(self._clerk, canvas, name, options)
-        return whole, canvas.apply_async()
 
     def _before_task_publish(self, sender: str, headers: dict[str, Any], body: Any, **_: Any) -> None:
         if headers.get("retries"):  # told now: once it is sent, the next attempt may be quicker than we
@@ -80,7 +67,7 @@ class Reports:
 
     def _task_prerun(self, task_id: str, task: Any, args: Any, kwargs: Any, **_: Any) -> None:
         request = task.request
-        if self._is_ours(task) and self._concerns(task.name, vars(request)):
+        if task.app is self._app and self._concerns(task.name, vars(request)):
             label = self._label(task.name, getattr(request, "headway", None), args, kwargs)
             request.headway_refused = not self._clerk.start(task_id, task.name, label, request.hostname)
 
@@ -90,25 +77,25 @@ class Reports:
     def _task_failure(self, sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
         if self._clerk.running(task_id):
             self._clerk.end(task_id, exception)
-        elif self._is_ours(sender):
+        elif sender.app is self._app:
             lost, late = isinstance(exception, WorkerLostError), isinstance(exception, TimeLimitExceeded)
             event: Event = "lost" if lost else "timed out" if late else "failed"
             self._clerk.tell(task_id, event, self._node)
 
     def _task_retry(self, sender: Any, request: Any, **_: Any) -> None:
         """A retry that was not told above: of a cold shutdown, after which only a late task comes again."""
-        if self._is_ours(sender) and not getattr(request, "headway_retries", False):
+        if sender.app is self._app and not getattr(request, "headway_retries", False):
             self._clerk.tell(request.id, "requeued" if sender.acks_late else "left", self._node)
 
     def _task_revoked(self, sender: Any, request: Any, terminated: bool, expired: bool, **_: Any) -> None:  # noqa: FBT001 - as Celery gives them
-        if self._is_ours(sender):
+        if sender.app is self._app:
             event: Event = "terminated" if terminated else "expired" if expired else "revoked"
             self._clerk.tell(request.id, event, self._node)
 
     def _task_postrun(self, task_id: str, task: Any, state: str | None, retval: Any, **_: Any) -> None:
         """What no other signal told: the body was left by `Ignore`, `Reject` or a signal to the process."""
         delivery = self._clerk.running(task_id)
-        if delivery is not None and self._is_ours(task):
+        if delivery is not None and task.app is self._app:
             if state is None:
                 self._clerk.release(task_id)
             elif state in {"IGNORED", "REJECTED"}:  # after any other, another signal follows
@@ -128,11 +115,7 @@ class Reports:
         """What was said of a task: where it was defined, and where it was sent."""
         task = self._app.tasks.get(name)
         said = getattr(task, "headway", None)
-        with labelled(unpacked(brought)) if brought else nullcontext():
-            return label_of(getattr(task, "run", None) if said is None else said, args, kwargs)
-
-    def _is_ours(self, task: Any) -> bool:
-        return task.app is self._app
+        return label_of(getattr(task, "run", None) if said is None else said, args, kwargs, brought)
 
     def _concerns(self, name: str, headers: Mapping[str, Any]) -> bool:
         """Celery's own tasks do not concern people, unless they are a share of something."""

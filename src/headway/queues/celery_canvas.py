@@ -7,19 +7,34 @@ from typing import TYPE_CHECKING, Any
 from headway.queues.labels import packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from headway.queues.clerk import Clerk
 
 
-def label(clerk: Clerk, canvas: Any, name: str, options: Mapping[str, Any]) -> str:
-    """Begin a job for the whole, and label each of its tasks as a share of it; the job's id."""
-    shares = list(members(canvas))
-    whole, attempt = clerk.open_whole(name, len(shares), **options)
-    for signature, bound in shares:
-        label = packed(clerk.share_of(whole, attempt, bound=bound))
-        signature.set(headers={**(signature.options.get("headers") or {}), "headway": label})
-    return whole
+class Canvas:
+    """Sends several tasks as one job."""
+
+    def __init__(self, clerk: Clerk) -> None:
+        self._clerk = clerk
+
+    def fan_out(self, canvas: Any, name: str, **options: Any) -> tuple[str, Any]:
+        """Send a group, chord, chain or any mixture of them as one job, of which each task is a share.
+
+        Args:
+            canvas: The signature.
+            name: What people call the whole.
+            **options: As for `headway.job`.
+
+        Returns:
+            The job's id, and what ``canvas.apply_async()`` returns.
+        """
+        shares = list(members(canvas))
+        whole, attempt = self._clerk.open_whole(name, len(shares), **options)
+        for signature, bound in shares:
+            label = packed(self._clerk.share_of(whole, attempt, bound=bound))
+            signature.set(headers={**(signature.options.get("headers") or {}), "headway": label})
+        return whole, canvas.apply_async()
 
 
 def members(canvas: Any, *, bound: bool = False) -> Iterator[tuple[Any, bool]]:

@@ -64,15 +64,16 @@ def labelled(label: Label) -> Iterator[None]:
         _enqueueing.reset(before)
 
 
-def label_of(call: Any = None, args: Any = (), kwargs: Any = None) -> Label:
+def label_of(call: Any = None, args: Any = (), kwargs: Any = None, brought: Any = None) -> Label:
     """The label of a task that is enqueued here, its functions answered.
 
     Args:
         call: The task's function, or the options where its queue keeps them.
         args: Its arguments,
         kwargs: and those that have names.
+        brought: The label that a message has already, as plain data.
     """
-    label = _enqueueing.get() or Label()
+    label = (unpacked(brought) if brought else _enqueueing.get()) or Label()
     options = resolved(merged(options_of(call), label.options), args, kwargs or {})
     return msgspec.structs.replace(label, options=options)
 
