@@ -1,8 +1,7 @@
 """Celery 5: `install` it where the app is made, in the module that producers and workers import.
 
-1. Celery's signals carry pending, start, retry and the ends.  Those that a worker's parent process sends (a
-   child that died, a hard time limit, a revoke) are told from outside; see `headway.queues.lifecycle`.
-2. No signal can keep a body from running, and to Celery every exception but `Ignore` is a failure.  So the
+1. Signals of a worker's parent process (a child that died, a time limit, a revoke) are told from outside.
+2. No signal keeps a body from running, and every exception but `Ignore` is a failure to Celery.  So the
    function of each task is wrapped: inside what retries automatically, which therefore lets `Ignore` pass.
 3. `update_state` is listened to where it reports ``current`` and ``total``, as celery-progress does.
 """
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from celery import signals
 from celery.exceptions import Ignore, TimeLimitExceeded, WorkerLostError
 
-from headway.queues import celery_bodies
+from headway.queues.celery_bodies import wrap
 from headway.queues.celery_canvas import Canvas
 from headway.queues.clerk import Clerk
 from headway.queues.labels import label_of, packed
@@ -109,7 +108,7 @@ class Reports(Canvas):
 
     def _wrap_all(self, **_: Any) -> None:
         for task in self._app.tasks.values():
-            celery_bodies.wrap(task, self._clerk, Ignore)
+            wrap(task, self._clerk, Ignore)
 
     def _label(self, name: str, brought: Any, args: Any, kwargs: Any) -> Label:
         """What was said of a task: where it was defined, and where it was sent."""
