@@ -47,6 +47,7 @@ HOMES = {
     "click": {"cli.py"},
     "rich": {"terminal.py"},
     "pytest": {"testing"},
+    "psutil": {"testing"},
     "hypothesis": {"testing"},
 }
 IMPURE = {

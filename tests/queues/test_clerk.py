@@ -9,6 +9,7 @@ import pytest
 from tests.processes import eventually
 
 import headway
+from headway.queues import clerk as clerks
 from headway.queues.clerk import Clerk
 from headway.queues.lifecycle import Label
 from headway.stores.memory import MemoryStore
@@ -80,7 +81,9 @@ def test_a_hook_of_ours_that_is_wrong_is_logged_once_a_minute(caplog):
 def test_without_a_store_named_one_warning_says_which_file_is_used(monkeypatch, caplog, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.delenv("HEADWAY_STORE", raising=False)
+    clerks._headway_of.cache_clear()
     with caplog.at_level(logging.WARNING, "headway"):
+        Clerk("Celery", None)
         Clerk("Celery", None)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "jobs.db" in caplog.text

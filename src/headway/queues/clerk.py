@@ -12,6 +12,7 @@ import inspect
 import os
 import platform
 import time
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +22,7 @@ from headway.client import Headway, connect, default
 from headway.core.fraction import FULL
 from headway.core.snapshot import WAITING, Part, Snapshot
 from headway.queues import lifecycle
-from headway.queues.labels import label_of
+from headway.queues.labels import label_of, labelled
 from headway.worker.current import enter, leave
 from headway.worker.delivery import Above, Delivery
 from headway.worker.errand import Errand
@@ -29,7 +30,7 @@ from headway.worker.job import Job, new_id
 from headway.worker.publisher import log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from headway.core.snapshot import Error
     from headway.queues.lifecycle import Event, Label
@@ -43,6 +44,9 @@ PATIENCE = 0.8
 """Seconds for which a hook waits for the store, at most."""
 QUIET = 60.0
 """Seconds between two complaints about a hook that fails."""
+
+
+_here: ContextVar[Held | None] = ContextVar("headway_delivery", default=None)
 
 
 class Held:
@@ -76,7 +80,6 @@ class Clerk:
         self._headway = _headway_of(store, queue)
         self._namespace = namespace
         self._running: dict[str, Held] = {}
-        self._here: ContextVar[Held | None] = ContextVar("headway_delivery", default=None)
         self._complain_at = 0.0
 
     def harmless(self, hook: F) -> F:
@@ -235,6 +238,23 @@ class Clerk:
         self.harmless(Errand(self._publisher, begin).wait)(PATIENCE)
         return job.id, attempts[0] if attempts else 1
 
+    @contextmanager
+    def fan_out(self, name: str, members: int, *, bound: bool = False, **options: Any) -> Iterator[str]:
+        """What is enqueued in this block is one job, of which each member is a share.
+
+        Args:
+            name: What people call it.
+            members: How many there will be.
+            bound: Whether the whole fails with the first of them, because others depend on it.
+            **options: As for `headway.job`.
+
+        Yields:
+            The whole's id.
+        """
+        id, attempt = self.open_whole(name, members, **options)
+        with labelled(self.share_of(id, attempt, bound=bound)):
+            yield id
+
     def share_of(self, id: str, attempt: int, *, bound: bool) -> Label:
         """The label of a member; see `Label.bound`."""
         return replace(label_of(), parent=(id, attempt), bound=bound)
@@ -281,7 +301,7 @@ class Clerk:
         delivery.begin()
         held = Held(delivery, label, enter(delivery))
         self._running[delivery.id] = held
-        self._here.set(held)
+        _here.set(held)
         return held
 
     def _may_run(self, held: Held) -> bool:
@@ -299,7 +319,7 @@ class Clerk:
     def _held(self, id: object) -> Held | None:
         """What runs under an id: in this context, or else in this process."""
         known = self.id_of(id)
-        here = self._here.get()
+        here = _here.get()
         return here if here is not None and here.delivery.id == known else self._running.get(known)
 
     def _drop(self, id: object) -> Held | None:
@@ -307,8 +327,8 @@ class Clerk:
         if held is not None:
             if self._running.get(held.delivery.id) is held:
                 del self._running[held.delivery.id]
-            if self._here.get() is held:
-                self._here.set(None)
+            if _here.get() is held:
+                _here.set(None)
             leave(held.before)
         return held
 
@@ -402,6 +422,7 @@ def _gone(record: Snapshot | None) -> bool | None:
     return False
 
 
+@functools.cache
 def _headway_of(store: Headway | str | None, queue: str) -> Headway:
     if isinstance(store, Headway):
         return store
