@@ -1,8 +1,8 @@
 """What RQ's workers of the contract run."""
 
-from headway.queues import reported
 from types import MappingProxyType
 
+from headway.queues import reported
 from headway.queues import rq as headway_rq
 from headway.testing import queue_bodies as bodies
 from headway.testing.queue_bodies import endless, fail, first_endless, flaky, forking, slow, strange, succeed
