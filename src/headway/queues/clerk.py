@@ -57,6 +57,14 @@ class Held:
         self.label = label
         self.before = before
 
+    @property
+    def parent(self) -> tuple[str, int] | None:
+        """The whole that it is a share of, and its attempt, as the label or the pending record says."""
+        opened = self.delivery.entry and self.delivery.entry.opened
+        if self.label.parent is None and opened and opened.parent and opened.parent_attempt:
+            return opened.parent, opened.parent_attempt
+        return self.label.parent
+
 
 class Clerk:
     """What the file of one queue tells, for one app of it.
@@ -107,15 +115,22 @@ class Clerk:
 
     # A task is sent
 
-    def enqueue(self, id: object, name: str, label: Label) -> None:
-        """It is about to be sent: its job is pending."""
-        errand = self._enqueue(id, name, label)
+    def enqueue(self, id: object, name: str, label: Label, *, anew: bool = True) -> None:
+        """It is about to be sent: its job is pending.
+
+        Args:
+            id: The queue's id.
+            name: The function's full name.
+            label: What is said of it.
+            anew: Whether an id that has ended is a new job; False where the queue may only be repeating it.
+        """
+        errand = self._enqueue(id, name, label, anew=anew)
         if errand is not None:
             errand.wait(PATIENCE)
 
-    async def aenqueue(self, id: object, name: str, label: Label) -> None:
+    async def aenqueue(self, id: object, name: str, label: Label, *, anew: bool = True) -> None:
         """`enqueue`, awaited."""
-        errand = self._enqueue(id, name, label)
+        errand = self._enqueue(id, name, label, anew=anew)
         if errand is not None:
             await errand.wait_async(PATIENCE)
 
@@ -286,13 +301,17 @@ class Clerk:
         named = options.pop("name")
         return Delivery(self._publisher, named, above, node, id=self.id_of(id), **options)
 
-    def _enqueue(self, id: object, name: str, label: Label) -> Errand | None:
+    def _enqueue(self, id: object, name: str, label: Label, *, anew: bool) -> Errand | None:
         job = self._delivery(id, name, label)
         if job is None:
             return None
         record = job.pending()
-        # Late, its worker may have begun and ended it by now; then there is nothing to be reserved.
-        return Errand(self._publisher, lambda store, late: store.open(record, "nothing" if late else "ended"))
+
+        def reserve(store: Store, late: bool) -> None:  # noqa: FBT001 - as an errand is called
+            # Late, its worker may have begun and ended it by now: then there is nothing to be reserved.
+            store.open(record, "ended" if anew and not late else "nothing")
+
+        return Errand(self._publisher, reserve)
 
     def _start(self, id: object, name: str, label: Label, node: str | None) -> Held | None:
         delivery = self._delivery(id, name, label, node)
@@ -311,9 +330,9 @@ class Clerk:
         self._drop(delivery.id)
         if delivery.entry is not None and delivery.entry.owned:
             delivery.conclude("cancelled")
-        if label_parent := held.label.parent:
+        if (parent := held.parent) is not None:
             id, attempt = delivery.id, delivery.attempt or 1
-            Errand(self._publisher, lambda store, _: self._count_in(store, label_parent, id, attempt))
+            Errand(self._publisher, lambda store, _: self._count_in(store, parent, id, attempt))
         return False
 
     def _held(self, id: object) -> Held | None:
@@ -350,7 +369,7 @@ class Clerk:
 
     def _settle_after(self, held: Held) -> Errand | None:
         """Once the end of a member has arrived, see whether the whole has ended."""
-        entry, parent, bound = held.delivery.entry, held.label.parent, held.label.bound
+        entry, parent, bound = held.delivery.entry, held.parent, held.label.bound
         if parent is None or entry is None or entry.final is None or entry.final.status == "retrying":
             return None
         status = entry.final.status
