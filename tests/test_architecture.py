@@ -122,6 +122,12 @@ def test_names_say_something_in_our_words(name):
             assert not OTHERS_WORDS & set(node.name.lower().split("_")), node.name
 
 
+@pytest.mark.parametrize("name", [name for name in FILES if room_of(name) == "queues"])
+def test_what_a_queue_means_is_said_once_and_its_own_files_only_translate(name):
+    shared = {"queues/lifecycle.py", "queues/clerk.py"}
+    assert name in shared or len((SOURCE / name).read_text().splitlines()) <= 120
+
+
 @each_file
 def test_importing_a_module_does_nothing(name):
     """At its top stand definitions: no thread, no connection, no warning, no file."""

@@ -10,7 +10,8 @@ import pytest
 from tests.servers.redis import redis_server
 
 import headway
-from headway.testing.queue_contract import Queue, QueueContract, ended, until
+from headway.testing import QueueContract
+from headway.testing.queue_contract import Queue, ended, until
 
 FATES = {"SUCCESS": "completed", "FAILURE": "failed", "REVOKED": "cancelled"}
 

@@ -11,7 +11,8 @@ from tests.queues.dramatiq_app import make
 from tests.servers.redis import redis_server
 
 import headway
-from headway.testing.queue_contract import Queue, QueueContract, ended
+from headway.testing import QueueContract
+from headway.testing.queue_contract import Queue, ended
 
 
 class DramatiqQueue(Queue):

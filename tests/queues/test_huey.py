@@ -11,7 +11,8 @@ from tests.queues.huey_app import make
 from tests.servers.redis import redis_server
 
 import headway
-from headway.testing.queue_contract import Queue, QueueContract, ended, until
+from headway.testing import QueueContract
+from headway.testing.queue_contract import Queue, ended, until
 
 
 class HueyQueue(Queue):

@@ -13,7 +13,8 @@ from tests.servers.redis import redis_server
 
 import headway
 from headway.queues import rq as headway_rq
-from headway.testing.queue_contract import Queue, QueueContract, ended, until
+from headway.testing import QueueContract
+from headway.testing.queue_contract import Queue, ended, until
 
 FATES = {"finished": "completed", "failed": "failed", "stopped": "cancelled", "canceled": "cancelled"}
 

@@ -42,11 +42,10 @@ def install(app: Celery, store: Headway | str | None = None, **options: Any) -> 
 class Reports(Canvas):
     """What is reported of an app's tasks."""
 
-    _node: str | None = None
-
     def __init__(self, app: Celery, clerk: Clerk) -> None:
         super().__init__(clerk)
         self._app = app
+        self._node: str | None = None
         for name in ("before_task_publish", "worker_init", "task_prerun", "task_success", "task_failure",
                      "task_retry", "task_revoked", "task_postrun"):  # fmt: skip
             getattr(signals, name).connect(clerk.harmless(getattr(self, f"_{name}")), weak=False)

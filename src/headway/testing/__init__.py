@@ -1,9 +1,11 @@
 """For your own tests: faults on command, a clock that you set, and what every store must hold.
 
 `FaultyStore` and `FaultProxy` fail on command, `Clock` is set by you, `History` checks what workers and
-readers were answered at the same time.  A store of your own is held to `StoreContract` and `StoreMachine`.
+readers were answered at the same time.  A store of your own is held to `StoreContract` and `StoreMachine`, a
+task queue to `QueueContract`.
 
-`StoreContract` needs pytest, `StoreMachine` hypothesis; the others need neither.
+`StoreContract` needs pytest, `QueueContract` pytest and psutil, `StoreMachine` hypothesis; the others need
+none of them.
 """
 
 from __future__ import annotations
@@ -17,12 +19,16 @@ from headway.testing.history import History
 from headway.testing.proxy import FaultProxy
 
 if TYPE_CHECKING:
+    from headway.testing.queue_contract import QueueContract
     from headway.testing.state_machine import StoreMachine
     from headway.testing.store_contract import StoreContract
 
-__all__ = ["Clock", "FaultProxy", "FaultyStore", "History", "StoreContract", "StoreMachine"]
+__all__ = [
+    "Clock", "FaultProxy", "FaultyStore", "History", "QueueContract", "StoreContract", "StoreMachine",
+]  # fmt: skip
 
 _LATER = {
+    "QueueContract": "headway.testing.queue_contract",
     "StoreContract": "headway.testing.store_contract",
     "StoreMachine": "headway.testing.state_machine",
 }
@@ -31,8 +37,9 @@ _LATER = {
 def __getattr__(name: str) -> object:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "StoreContract":
+    if name.endswith("Contract"):
         import pytest
 
-        pytest.register_assert_rewrite("headway.testing.store_contract", "headway.testing.store_scene")
+        scene = ["headway.testing.store_scene"] if name == "StoreContract" else []
+        pytest.register_assert_rewrite(_LATER[name], *scene)
     return getattr(import_module(_LATER[name]), name)
