@@ -7,8 +7,7 @@ from celery import Celery
 from headway.queues import celery as headway_celery
 from headway.queues import reported
 from headway.testing import queue_bodies as bodies
-from headway.testing.queue_bodies import store_under_test
-from headway.testing.queue_contract import LEASE
+from headway.testing.queue_bodies import LEASE, store_under_test
 
 
 def make(broker, store):  # noqa: C901 - a list of tasks

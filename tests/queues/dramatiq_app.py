@@ -10,7 +10,7 @@ from dramatiq.results.backends import RedisBackend
 
 from headway.queues import dramatiq as headway_dramatiq
 from headway.testing import queue_bodies as bodies
-from headway.testing.queue_contract import LEASE
+from headway.testing.queue_bodies import LEASE
 
 BODIES = ("succeed", "fail", "flaky", "endless", "slow", "first_endless", "forking")
 

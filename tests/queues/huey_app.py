@@ -6,7 +6,7 @@ from huey import RedisHuey
 
 from headway.queues import huey as headway_huey
 from headway.testing import queue_bodies as bodies
-from headway.testing.queue_contract import LEASE
+from headway.testing.queue_bodies import LEASE
 
 BODIES = ("succeed", "fail", "flaky", "endless", "slow", "first_endless", "strange", "forking")
 

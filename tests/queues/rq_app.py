@@ -5,8 +5,17 @@ from types import MappingProxyType
 from headway.queues import reported
 from headway.queues import rq as headway_rq
 from headway.testing import queue_bodies as bodies
-from headway.testing.queue_bodies import endless, fail, first_endless, flaky, forking, slow, strange, succeed
-from headway.testing.queue_contract import LEASE
+from headway.testing.queue_bodies import (
+    LEASE,
+    endless,
+    fail,
+    first_endless,
+    flaky,
+    forking,
+    slow,
+    strange,
+    succeed,
+)
 
 __all__ = ["endless", "fail", "first_endless", "flaky", "forking", "slow", "strange", "succeed"]
 

@@ -12,6 +12,8 @@ from headway.stores.contract import Store
 
 SECRET = "the password is swordfish"  # noqa: S105 - what an exception says is not for every viewer
 PACE = 0.02
+LEASE = 4.0
+"""Seconds for which a job of the contract is believed when silent; the tasks' options must say so."""
 
 
 def succeed(rows: int) -> dict[str, int]:

@@ -24,7 +24,7 @@ import psutil
 import pytest
 
 import headway
-from headway.testing.queue_bodies import SECRET
+from headway.testing.queue_bodies import LEASE, SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PATIENCE = 60.0
-LEASE = 4.0
-"""Seconds for which a job of the contract is believed when silent; the tasks' options must say so."""
 
 
 class Queue(ABC):
