@@ -43,6 +43,7 @@ HOMES = {
     "rq": {"queues/rq.py"},
     "huey": {"queues/huey.py"},
     "dramatiq": {"queues/dramatiq.py"},
+    "arq": {"queues/arq.py"},
     "platformdirs": {"client.py"},
     "click": {"cli.py"},
     "rich": {"terminal.py"},
