@@ -44,6 +44,7 @@ HOMES = {
     "huey": {"queues/huey.py"},
     "dramatiq": {"queues/dramatiq.py"},
     "arq": {"queues/arq.py"},
+    "taskiq": {"queues/taskiq.py"},
     "platformdirs": {"client.py"},
     "click": {"cli.py"},
     "rich": {"terminal.py"},

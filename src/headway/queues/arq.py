@@ -4,7 +4,7 @@
    functions are wrapped, and one hook tells apart what a function cannot: an abort, a time limit and a
    shutdown all cancel it.
 2. A job that asks for one try too many gets no hook at all.  So it has failed when it asks.
-3. Messages carry arguments only.  So a scope, or the whole that it is a share of, come with the pending record.
+3. Messages carry arguments only.  So a scope, or the whole it is a share of, comes with the pending record.
 4. arq knows success and failure only: the result of a job that headway cancelled is `headway.Cancelled`.
 """
 

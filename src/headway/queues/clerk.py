@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec.structs import replace
 
 from headway.client import Headway, connect, default
+from headway.core.errors import Cancelled
 from headway.core.fraction import FULL
 from headway.core.snapshot import WAITING, Part, Snapshot
 from headway.queues import lifecycle
@@ -50,12 +51,18 @@ _here: ContextVar[Held | None] = ContextVar("headway_delivery", default=None)
 
 
 class Held:
-    """A delivery that runs here, what ran before it, and how it is reported."""
+    """A delivery that runs here, what ran before it, and how it is reported.
+
+    Attributes:
+        spent: Whether it has left; in its own context its id then means nothing, though the next attempt may
+            run beside it.
+    """
 
     def __init__(self, delivery: Delivery, label: Label, before: Before | None) -> None:
         self.delivery = delivery
         self.label = label
         self.before = before
+        self.spent = False
 
     @property
     def parent(self) -> tuple[str, int] | None:
@@ -159,6 +166,24 @@ class Clerk:
         if entry is not None:
             await entry.opened_async(PATIENCE)
         return self._may_run(held)
+
+    @contextmanager
+    def stopping(self, left: Callable[[str], Exception], *, refused: bool = False) -> Iterator[None]:
+        """Around a body: where its job is cancelled, raise what its queue takes for no failure.
+
+        Args:
+            left: Makes that exception.
+            refused: Whether the body must not run at all.
+        """
+        held = _here.get()
+        if refused:
+            raise left("cancelled before it started")
+        try:
+            yield
+        except Cancelled as cancelled:
+            if held is None or not held.delivery.stops:
+                raise
+            raise left("cancelled") from cancelled
 
     def running(self, id: object) -> Delivery | None:
         """The delivery of that id that runs here."""
@@ -339,15 +364,16 @@ class Clerk:
         """What runs under an id: in this context, or else in this process."""
         known = self.id_of(id)
         here = _here.get()
-        return here if here is not None and here.delivery.id == known else self._running.get(known)
+        if here is not None and here.delivery.id == known:
+            return None if here.spent else here
+        return self._running.get(known)
 
     def _drop(self, id: object) -> Held | None:
         held = self._held(id)
         if held is not None:
             if self._running.get(held.delivery.id) is held:
                 del self._running[held.delivery.id]
-            if _here.get() is held:
-                _here.set(None)
+            held.spent = True
             leave(held.before)
         return held
 
