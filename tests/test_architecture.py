@@ -24,6 +24,7 @@ ARROWS = {
     "board": {"core"},
     "terminal": {"core", "board"},
     "client": {"core", "threads", "stores", "worker", "live"},
+    "queues": {"core", "worker", "stores", "client"},
     "following": {"core", "board", "terminal", "live", "client"},
     "web": {"core", "threads", "stores", "live", "client", "__init__"},
     "__init__": {"core", "stores", "worker", "client"},
@@ -31,14 +32,20 @@ ARROWS = {
     "doctor": {"core", "stores"},
     "cli": EVERYTHING | {"board", "terminal", "following", "demo", "doctor", "web"},
     "__main__": {"cli"},
-    "testing": EVERYTHING | {"web"},
+    "testing": EVERYTHING | {"queues", "web"},
 }
 # What is not of the standard library has one home, and so has a driver that is.
 HOMES = {
-    "msgspec": {"core", "stores", "worker", "client.py", "web", "testing"},
+    "msgspec": {"core", "stores", "worker", "queues", "client.py", "web", "testing"},
     "sqlite3": {"stores/sqlite.py"},
     "redis": {"stores/redis_servers.py"},
     "psycopg": {"stores/postgres.py"},
+    "celery": {"queues/celery.py"},
+    "rq": {"queues/rq.py"},
+    "huey": {"queues/huey.py"},
+    "dramatiq": {"queues/dramatiq.py"},
+    "arq": {"queues/arq.py"},
+    "taskiq": {"queues/taskiq.py"},
     "platformdirs": {"client.py"},
     "click": {"cli.py"},
     "rich": {"terminal.py"},
@@ -47,6 +54,7 @@ HOMES = {
     "django": {"web/django"},
     "asgiref": {"web/django"},
     "pytest": {"testing"},
+    "psutil": {"testing"},
     "hypothesis": {"testing"},
 }
 IMPURE = {
@@ -119,6 +127,12 @@ def test_names_say_something_in_our_words(name):
     for node in FILES[name].body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not node.name.startswith("_"):
             assert not OTHERS_WORDS & set(node.name.lower().split("_")), node.name
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if room_of(name) == "queues"])
+def test_what_a_queue_means_is_said_once_and_its_own_files_only_translate(name):
+    shared = {"queues/lifecycle.py", "queues/clerk.py"}
+    assert name in shared or len((SOURCE / name).read_text().splitlines()) <= 120
 
 
 @each_file

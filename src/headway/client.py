@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
-from msgspec.structs import replace
-
 from headway import threads
 from headway.core import arguments
 from headway.core.errors import InvalidValue, StoreRefused, StoreUnavailable
 from headway.core.pace import Pace
-from headway.core.snapshot import UNENDED, Details, Number, Snapshot
+from headway.core.snapshot import UNENDED, Number, Snapshot
 from headway.stores import open_store
 from headway.stores.contract import LARGEST_PAGE, PAGE, Page, Store
 from headway.worker.bar import Bar, Position, over
@@ -217,8 +215,7 @@ class Headway:
             StoreUnavailable: The store cannot be written.
         """
         job = Job(None, name, **options)
-        record = _pending(job)
-        answer = self.store.open(record, "ended")
+        answer = self.store.open(job._pending(), "ended")
         if answer.opened is None:
             return None
         return self.get(job.id)
@@ -391,13 +388,6 @@ class _Tracking:
             job.complete()
         else:
             job._finish("cancelled" if job._told else "stopped")
-
-
-def _pending(job: Job) -> Snapshot:
-    """The record of a job that waits for its worker."""
-    details = Details(meta=job.meta)
-    facts = job._facts(0.0)
-    return replace(facts, status="pending", worker=None, elapsed=None, details=details)
 
 
 def current_job() -> Job:

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from headway.worker.job import Job
     from headway.worker.publisher import Publisher
 
+PATIENCE = 2.0
+"""Seconds for which an end waits to be delivered."""
+_LEAVES = ENDED | {"retrying"}
+"""How a run may leave its job."""
+
 
 class JobEntry:
     """A job that this process runs.
@@ -106,34 +111,34 @@ class JobEntry:
             self._finals.append(replace(state, **dict.fromkeys(LEFT)))
         self.change()
 
-    def wait_opened(self) -> None:
+    def wait_opened(self, at_most: float = PATIENCE) -> None:
         """Wait until the store has answered, at most a little while."""
-        self._wait("opened")
+        self._wait("opened", at_most)
 
-    def wait_delivered(self) -> None:
+    def wait_delivered(self, at_most: float = PATIENCE) -> None:
         """Wait until the last state has arrived, at most a little while."""
-        self._wait("over")
+        self._wait("over", at_most)
 
-    async def opened_async(self) -> None:
+    async def opened_async(self, at_most: float = PATIENCE) -> None:
         """The same, awaited."""
-        await self._wait_async("opened")
+        await self._wait_async("opened", at_most)
 
-    async def delivered_async(self) -> None:
+    async def delivered_async(self, at_most: float = PATIENCE) -> None:
         """The same, awaited."""
-        await self._wait_async("over")
+        await self._wait_async("over", at_most)
 
     def change(self) -> None:
         """Something happened that should be known at once."""
         self.urgent = True
         self._publisher.wake()
 
-    def _wait(self, event: str) -> None:
+    def _wait(self, event: str, at_most: float) -> None:
         bell = threads.Bell()
         with self._told_when(event, bell.ring) as still_to_come:
             if still_to_come:
-                bell.wait_in_callers_thread(self._publisher.patience())
+                bell.wait_in_callers_thread(self._publisher.patience(at_most))
 
-    async def _wait_async(self, event: str) -> None:
+    async def _wait_async(self, event: str, at_most: float) -> None:
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -141,7 +146,7 @@ class JobEntry:
         with self._told_when(event, lambda: loop.call_soon_threadsafe(happened.set)) as still_to_come:
             if still_to_come:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(happened.wait(), self._publisher.patience())
+                    await asyncio.wait_for(happened.wait(), self._publisher.patience(at_most))
 
     @contextmanager
     def _told_when(self, event: str, call: Callable[[], object]) -> Iterator[bool]:
@@ -251,7 +256,8 @@ class JobEntry:
         now = time.monotonic()
         state = self.final or self._state(felt=True)
         changed = self._changed(state)
-        if not (urgent or state.ended or self._worth(state, now - self._told_at, changed=changed)):
+        left = state.status in _LEAVES
+        if not (urgent or left or self._worth(state, now - self._told_at, changed=changed)):
             return [], []
         self._totals_told = self._totals
         if changed:
@@ -293,7 +299,7 @@ class JobEntry:
         self._wake("opened")
 
     def give_up(self) -> None:
-        """It cannot be reported."""
+        """It cannot be reported, or is somebody else's to end."""
         self._retire()
 
     def forked(self, publisher: Publisher) -> None:
@@ -331,14 +337,14 @@ class JobEntry:
         """With what makes it a word of this run."""
         opened = self.opened
         if opened is None:
-            return replace(state, status=state.status if state.status in ENDED else "running")
+            return replace(state, status=state.status if state.status in _LEAVES else "running")
         return replace(
             state,
             run=self.run,
             attempt=opened.attempt,
             step=self._step,
             cancel=self._cancel,
-            status=state.status if state.status in ENDED else "running",
+            status=state.status if state.status in _LEAVES else "running",
             created_at=opened.created_at,
             started_at=opened.started_at,
             parent=opened.parent,
@@ -348,7 +354,7 @@ class JobEntry:
     def _with_details(self, state: Snapshot) -> Snapshot:
         job = self._job()
         changes = job.details_changed if job else self._details_told + (self.final is not None)
-        if changes == self._details_told and not state.ended:
+        if changes == self._details_told and state.status not in _LEAVES:
             return state
         self._details_telling = changes
         if job is not None and state.details is None:
@@ -427,7 +433,7 @@ class JobEntry:
         self._remember(told, self._news_telling)
         if self._details_telling is not None:
             self._details_told, self._details_version = self._details_telling, answer.details_version
-        if told.ended and answer.accepted:
+        if told.status in _LEAVES and answer.accepted:
             self._teaches = told.status == "completed" and self._kind is not None
             self._retire()
 

@@ -11,6 +11,8 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
+from msgspec.structs import replace
+
 from headway.core import arguments, text
 from headway.core import snapshot as limits
 from headway.core.errors import AlreadyRunning, Cancelled, InvalidValue
@@ -289,6 +291,15 @@ class Job(Bar):
         self._error = error_of(error)
         self._finish("failed")
 
+    def retry(self, error: BaseException | str | None = None) -> None:
+        """This attempt has failed, and another one is to follow.
+
+        Args:
+            error: Why, as for `fail`.
+        """
+        self._error = None if error is None else error_of(error)
+        self._finish("retrying")
+
     def stop(self) -> None:
         """The job was left before its end, and nothing tells why."""
         self._finish("stopped")
@@ -411,6 +422,11 @@ class Job(Bar):
             entry.wait_delivered()
 
     # What the publisher asks and tells
+
+    def _pending(self) -> Snapshot:
+        """The record of a job that waits for its worker."""
+        facts = self._facts(0.0)
+        return replace(facts, status="pending", worker=None, elapsed=None, details=Details(meta=self.meta))
 
     def _facts(self, now: float) -> Snapshot:
         """The worker's side of the record: what it reports, without what the store adds."""

@@ -19,7 +19,7 @@ from weakref import WeakSet
 from headway import threads
 from headway.core.errors import StoreUnavailable
 from headway.core.pace import Pace
-from headway.worker.entry import JobEntry
+from headway.worker.entry import PATIENCE, JobEntry
 
 if TYPE_CHECKING:
     import logging
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from headway.stores.contract import Answer, Store
     from headway.worker.job import Job
 
-PATIENCE = 2.0
-"""Seconds for which an end waits to be delivered."""
 BACKLOG = 1_000
 """How many ends are held for a store that is away."""
 TICK = 0.5
@@ -140,11 +138,11 @@ class Publisher:
         else:  # the interpreter is shutting down: tell it here and now
             self._cycle()
 
-    def patience(self) -> float:
+    def patience(self, at_most: float = PATIENCE) -> float:
         """For how many seconds a caller may wait; not at all while the store is known to be away."""
         if not self.available or not self._running or self._thread == threads.ident():
             return 0.0
-        return self._left_of(PATIENCE)
+        return self._left_of(at_most)
 
     def _left_of(self, patience: float) -> float:
         """What the call in hand has left of it: a store that hangs is waited for once."""
