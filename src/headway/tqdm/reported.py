@@ -7,35 +7,20 @@ the clock, so what others see is as fresh as the bar in the terminal.  The one t
 
 from __future__ import annotations
 
-import os
+import functools
 import sys
 from contextlib import suppress
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from headway.worker.mirror import Fate, Mirror, Reading, amount
+from headway.mirrored import mirror
+from headway.worker.mirror import Fate, Reading, amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
 OUTPUTS = (None, "<stdout>", "<stderr>")
-
-
-@cache
-def mirror() -> Mirror:
-    """Where the bars of this process are reported: to the default store."""
-    from headway import client
-
-    return Mirror(lambda: client.default._publisher, program_name)
-
-
-def program_name() -> str:
-    """What people call the program that runs."""
-    name = Path(sys.argv[0] if sys.argv else "").name
-    return name if name not in {"", "-c", "-"} else "Python"
 
 
 class TqdmBar:
@@ -143,7 +128,7 @@ def opened(bar: Any) -> None:
 
 def closing(bar: Any, close: Callable[[], object]) -> None:
     """Close it as tqdm does, and say how it ended."""
-    foreign = _open.get(id(bar))
+    foreign = _open.pop(id(bar), None)
     if foreign is None:
         close()
         return
@@ -151,9 +136,8 @@ def closing(bar: Any, close: Callable[[], object]) -> None:
     try:
         close()
     finally:
-        if _open.pop(id(bar), None) is not None:
-            foreign.freeze(bar)
-            mirror().closed(id(bar), fate)
+        foreign.freeze(bar)
+        mirror().closed(id(bar), fate)
 
 
 def marked(bar: Any, mark: BaseException | str) -> None:
@@ -228,3 +212,40 @@ class Reported:
         """As tqdm; the line is a message of the job."""
         super().write(s, file=file, end=end, nolock=nolock)  # type: ignore[misc]
         wrote(s, file)
+
+
+def patch(std: Any) -> None:
+    """Report the bars of tqdm's own class, and so of every subclass: for programs that know nothing of us."""
+    bars = std.tqdm
+    if "_headway_patched" in bars.__dict__:
+        return
+    begin, close, leave, drop, write = bars.__init__, bars.close, bars.__exit__, bars.__del__, bars.write
+
+    @functools.wraps(begin)
+    def __init__(self: Any, *args: Any, **options: Any) -> None:
+        begin(self, *args, **options)
+        opened(self)
+
+    @functools.wraps(close)
+    def close_and_say(self: Any) -> None:
+        closing(self, lambda: close(self))
+
+    @functools.wraps(leave)
+    def __exit__(self: Any, kind: Any, error: Any, trace: Any) -> Any:
+        marked(self, error or "exited")
+        return leave(self, kind, error, trace)
+
+    @functools.wraps(drop)
+    def __del__(self: Any) -> None:
+        marked(self, "dropped")
+        drop(self)
+
+    @functools.wraps(write.__func__)
+    def write_and_keep(cls: Any, s: str, *args: Any, **options: Any) -> None:
+        write.__func__(cls, s, *args, **options)
+        if not issubclass(cls, Reported):
+            wrote(s, args[0] if args else options.get("file"))
+
+    bars.__init__, bars.close, bars.__exit__, bars.__del__ = __init__, close_and_say, __exit__, __del__
+    bars.write = classmethod(write_and_keep)
+    bars._headway_patched = True
