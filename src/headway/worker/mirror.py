@@ -201,6 +201,7 @@ class Mirror:
             with self._lock:
                 if key not in self._lines:
                     self._lines[key] = self._placed(foreign)
+                    self._follow_outermost()
         except Exception:  # noqa: BLE001 - see above
             log().exception("a bar cannot be reported")
 
@@ -236,8 +237,6 @@ class Mirror:
             return self._new_group(foreign, now)
         line = _Line(foreign, host, now)
         self._add_stage(line)
-        if host is self.program:
-            self._follow_outermost()
         return line
 
     def _host(self) -> Job | None:
