@@ -362,7 +362,7 @@ def migrate(url: str | None) -> None:
 
 
 class Words(click.Command):
-    """A command whose arguments are somebody else's command line; what follows ``--`` is a command in any case."""
+    """A command whose arguments are somebody else's command line; after ``--`` it is no Python program."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Remember whether the words came after ``--``."""
@@ -383,7 +383,9 @@ id_option = click.option("--id", "id_", metavar="ID", help="Its id; by default a
 job_scope_option = click.option("--scope", help="Whose or which job it is.")
 
 
-@command.command(cls=Words, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@command.command(
+    cls=Words, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+)
 @click.option("-m", "module", is_flag=True, help="The first word is a module, as with python -m.")
 @name_option
 @id_option

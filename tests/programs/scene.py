@@ -1,13 +1,14 @@
-"""What tests of programs share: scripts in processes of their own, and what a store says of them meanwhile."""
+"""What tests of programs share: scripts in processes of their own, and what a store says meanwhile."""
 
 import os
 import subprocess
 import sys
 import textwrap
 
-import headway
 from tests.emulator import headway as command
 from tests.processes import eventually
+
+import headway
 
 PATIENCE = 60.0
 

@@ -9,7 +9,6 @@ import pytest
 from tests.emulator import Terminal
 from tests.processes import eventually
 from tests.programs.scene import (
-    PATIENCE,
     finish,
     headway_run,
     jobs,
@@ -73,7 +72,9 @@ ENDS = {
 @pytest.mark.parametrize("case", ENDS)
 def test_a_program_ends_as_it_does_without_us_and_the_job_says_how(case, store, tmp_path):
     text, status, end, why, kind = ENDS[case]
-    path = script(tmp_path, f"import os, sys, tqdm\nfor x in tqdm.tqdm(range(3)): pass\nprint('said')\n{text}")
+    path = script(
+        tmp_path, f"import os, sys, tqdm\nfor x in tqdm.tqdm(range(3)): pass\nprint('said')\n{text}"
+    )
     without = run([sys.executable, path], store)
     ours = run(headway_run(path), store)
     assert (ours[0], ours[1]) == (without[0], without[1]) == (status, ours[1])
@@ -271,10 +272,16 @@ def test_the_hook_gives_way_to_another_sitecustomize_and_does_no_harm_without_us
     text = "import sitecustomize, sys; print(sitecustomize.__file__, 'msgspec' in sys.modules)"
     status, out, errors = run([sys.executable, "-c", text], store, variables=variables)
     assert (status, errors) == (0, b"")
-    assert out.decode().split() == ["the", "other", "one", str(tmp_path / "other" / "sitecustomize.py"), "False"]
+    assert out.decode().split() == [
+        "the",
+        "other",
+        "one",
+        str(tmp_path / "other" / "sitecustomize.py"),
+        "False",
+    ]
+    text = "import sys; sys.path.insert(0, sys.argv[1]); import sitecustomize"
     bare = subprocess.run(  # an interpreter that has no headway, as it has no site-packages
-        [sys.executable, "-S", "-c", "import sys; sys.path.insert(0, sys.argv[1]); import sitecustomize"]
-        + [inside.folder()],
+        [sys.executable, "-S", "-c", text, inside.folder()],
         capture_output=True,
         check=False,
         env={"PATH": os.environ["PATH"]},
@@ -329,7 +336,9 @@ def test_a_program_that_does_not_listen_is_terminated_and_then_killed(store, tmp
 
 @pytest.mark.parametrize(("number", "end"), [(signal.SIGTERM, "stopped"), (signal.SIGINT, "stopped")])
 def test_signals_reach_the_program(number, end, store, tmp_path):
-    program = start(headway_run(script(tmp_path, "import time; time.sleep(600)")), store, start_new_session=True)
+    program = start(
+        headway_run(script(tmp_path, "import time; time.sleep(600)")), store, start_new_session=True
+    )
     seen_live(store, lambda job: job.status == "running")
     program.send_signal(number)
     assert finish(program)[0] == -number
@@ -396,7 +405,9 @@ def test_a_store_that_is_away_keeps_no_program_from_running(store, tmp_path):
 
 
 def test_the_drop_in_in_a_program_that_is_run_is_reported_once(store, tmp_path):
-    path = script(tmp_path, "from headway.tqdm import tqdm\nfor x in tqdm(range(5), desc='Once'): pass\ntqdm.write('x')")
+    path = script(
+        tmp_path, "from headway.tqdm import tqdm\nfor x in tqdm(range(5), desc='Once'): pass\ntqdm.write('x')"
+    )
     assert run(headway_run(path), store)[0] == 0
     job = one_job(store)
     assert (job.name, job.count, job.message_count) == ("train.py", 5, 1)

@@ -4,8 +4,7 @@ import sys
 
 import pytest
 from tests.emulator import Terminal
-from tests.processes import eventually
-from tests.programs.scene import PATIENCE, environment, finish, jobs, one_job, python, seen_live, start
+from tests.programs.scene import finish, jobs, one_job, python, seen_live, start
 
 import headway
 from headway.tqdm.reported import Stop
@@ -74,7 +73,7 @@ ENDS = {
         3,
     ),
     "an exception in the source": (
-        "try:\n  for x in tqdm((1 / (2 - x) for x in range(3)), total=3): pass\nexcept ZeroDivisionError: pass",
+        "try:\n  for x in tqdm((1 / (2 - x) for x in range(3)), total=3): x\nexcept ZeroDivisionError: pass",
         "failed",
         2,
         3,
@@ -97,7 +96,12 @@ ENDS = {
     "a close without a total": ("bar = tqdm(); bar.update(7); bar.close()", "completed", 7, None),
     "a bar that is dropped": ("bar = tqdm(total=2); bar.update(1); del bar", "stopped", 1, 2),
     "the interpreter's exit": ("bar = tqdm(total=2); bar.update(1); sys.exit()", "stopped", 1, 2),
-    "a reset": ("bar = tqdm(total=2); bar.update(2); bar.reset(9); bar.update(9); bar.close()", "completed", 9, 9),
+    "a reset": (
+        "bar = tqdm(total=2); bar.update(2); bar.reset(9); bar.update(9); bar.close()",
+        "completed",
+        9,
+        9,
+    ),
     "an endless total": ("with tqdm(total=float('inf')) as bar: bar.update(3)", "completed", 3, None),
     "initial work": ("for x in tqdm(range(3), initial=4, total=7): pass", "completed", 7, 7),
     "a numeric scale": ("for x in tqdm(range(3), unit_scale=1024): pass", "completed", 3072, 3072),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -123,9 +124,19 @@ def _told(headway: Headway, id: str, attempt: int, status: int) -> None:
         log().warning("the end of job %s cannot be stored: %s", id, error)
 
 
-def _started(words: Sequence[str], variables: dict[str, str], **streams: int) -> subprocess.Popen[bytes]:
+def _started(
+    words: Sequence[str], variables: dict[str, str], stdout: int | None = None, stderr: int | None = None
+) -> subprocess.Popen[bytes]:
+    def start(words: list[str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(words, env=os.environ | variables, stdout=stdout, stderr=stderr)  # noqa: S603 - the user's own
+
     try:
-        return subprocess.Popen(list(words), env=os.environ | variables, **streams)  # type: ignore[call-overload,no-any-return] # noqa: S603 - it is the user's own command
+        try:
+            return start(list(words))
+        except OSError as error:
+            if error.errno != errno.ENOEXEC:
+                raise
+            return start(["/bin/sh", *words])  # a script that does not say whose: as shells do
     except OSError as error:
         raise CannotStart(words[0], error) from error
 

@@ -14,7 +14,7 @@ def after(calls: Mapping[str, Callable[[Any], object]]) -> None:
     for name, call in calls.items():
         if name in sys.modules:
             call(sys.modules[name])
-    sys.meta_path.insert(0, _After(calls))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _After(calls))
 
 
 class _After:

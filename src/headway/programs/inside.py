@@ -83,7 +83,7 @@ def _guarded(call: Any, *arguments: Any) -> None:
     """Nothing that goes wrong with us may reach the program."""
     try:
         call(*arguments)
-    except Exception:  # noqa: BLE001 - see above
+    except Exception:
         import logging
 
         logging.getLogger("headway").exception("the bars of this program cannot be reported")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 TAIL = 8_192
 """Bytes that are kept."""
 
-# ESC ] 9 ; 4 ; state ; percent, ended by BEL or ESC \: ConEmu's, spoken by systemd, Windows Terminal, Ghostty …
+# ESC ] 9 ; 4 ; state ; percent, ended by BEL or ESC \: ConEmu's, by now spoken by systemd and others
 _TOLD = re.compile(rb"\x1b\]9;4;([0-4])(?:;(\d{1,3}))?[^\x07\x1b]{0,8}(?:\x07|\x1b\\)")
 _STRINGS = re.compile(r"\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)")
 _CODES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]?|[ -/]*[0-~]?)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import stat
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ from headway.programs.channel import CHUNK, write_all
 
 if TYPE_CHECKING:
     from headway.worker.job import Job
+
+LOOK = 0.2
+"""Seconds between two looks whether it is to stop, while nothing comes."""
 
 
 def left_in(source: int) -> int | None:
@@ -27,6 +31,12 @@ def copy(source: int, target: int, job: Job, *, lines: bool) -> None:
         Cancelled: The job was asked to stop.
         OSError: It cannot be read, or nobody reads on.
     """
-    while chunk := os.read(source, CHUNK):
+    while chunk := _read(source, job):
         write_all(target, chunk)
         job.advance(chunk.count(b"\n") if lines else len(chunk))
+
+
+def _read(source: int, job: Job) -> bytes:
+    while not select.select([source], [], [], LOOK)[0]:
+        job.checkpoint()
+    return os.read(source, CHUNK)

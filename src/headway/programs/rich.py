@@ -38,7 +38,7 @@ class RichBar:
 
 
 def _whole(number: float | None) -> float | None:
-    """rich turns lengths into floats; 3.0 of something is 3."""
+    """Rich turns lengths into floats; 3.0 of something is 3."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 

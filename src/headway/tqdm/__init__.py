@@ -8,7 +8,7 @@ bar is a job, or inside a job a stage of it; bars within it are its stages.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headway.core.errors import MissingPackage
 
@@ -18,9 +18,6 @@ except ModuleNotFoundError as error:
     raise MissingPackage("tqdm", "tqdm") from error
 
 from headway.tqdm.reported import Reported
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["tqdm", "trange"]
 

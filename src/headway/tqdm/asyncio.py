@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tqdm import asyncio
+
 from headway.tqdm.reported import Reported
 
 __all__ = ["tarange", "tqdm", "tqdm_asyncio", "trange"]

@@ -1,4 +1,4 @@
-"""`tqdm.auto`, reported: a notebook's bar in a notebook, a terminal's elsewhere, for ``async for`` as well."""
+"""`tqdm.auto`, reported: a notebook's bar in a notebook, else a terminal's; for ``async for`` too."""
 
 from __future__ import annotations
 

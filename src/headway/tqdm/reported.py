@@ -148,7 +148,7 @@ def marked(bar: Any, mark: BaseException | str) -> None:
 
 def wrote(text: str, file: object) -> None:
     """Something was written beside the bars."""
-    if _open and getattr(file, "name", None) in OUTPUTS:
+    if mirror.cache_info().currsize and getattr(file, "name", None) in OUTPUTS:
         mirror().wrote(str(text))
 
 
@@ -158,19 +158,20 @@ def fate_of(bar: Any, frame: FrameType | None, error: BaseException | None) -> F
     while frame is not None and frame.f_code.co_name == "close":  # a subclass's
         frame = frame.f_back
     caller = "" if frame is None else frame.f_code.co_name
+    if mark is None and caller in {"__iter__", "__anext__"}:
+        return _fate_of_loop(bar, frame, error)
     if isinstance(mark, BaseException):
         return mark
-    if mark == "exited":
+    done = mark == "exited" or (mark is None and bar.total is None and error is None)
+    return "completed" if done else _left(bar)
+
+
+def _fate_of_loop(bar: Any, frame: FrameType | None, error: BaseException | None) -> Fate:
+    """How a loop ended that closes its own bar; what is handled outside of it is none of its errors."""
+    ran_out = error is None or isinstance(error, (StopIteration, StopAsyncIteration))
+    if error is None or ran_out or not _went_through(frame, error.__traceback__):
         return "completed"
-    if caller == "__iter__" and mark is None:
-        if error is None or not _went_through(frame, error.__traceback__):
-            return "completed"  # it ran out
-        return _left(bar) if isinstance(error, GeneratorExit) else error
-    if caller == "__anext__" and error is not None:
-        return "completed" if isinstance(error, (StopIteration, StopAsyncIteration)) else error
-    if mark is None and bar.total is None and error is None:
-        return "completed"
-    return _left(bar)
+    return _left(bar) if isinstance(error, GeneratorExit) else error
 
 
 def _left(bar: Any) -> str:
@@ -197,10 +198,10 @@ class Reported:
         """As tqdm."""
         closing(self, super().close)  # type: ignore[misc]
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> Any:
+    def __exit__(self, *raised: object) -> Any:
         """As tqdm."""
-        marked(self, error or "exited")
-        return super().__exit__(kind, error, trace)  # type: ignore[misc]
+        marked(self, raised[1] or "exited")
+        return super().__exit__(*raised)  # type: ignore[misc]
 
     def __del__(self) -> None:
         """As tqdm."""
@@ -222,7 +223,7 @@ def patch(std: Any) -> None:
     begin, close, leave, drop, write = bars.__init__, bars.close, bars.__exit__, bars.__del__, bars.write
 
     @functools.wraps(begin)
-    def __init__(self: Any, *args: Any, **options: Any) -> None:
+    def begin_and_say(self: Any, *args: Any, **options: Any) -> None:
         begin(self, *args, **options)
         opened(self)
 
@@ -231,12 +232,12 @@ def patch(std: Any) -> None:
         closing(self, lambda: close(self))
 
     @functools.wraps(leave)
-    def __exit__(self: Any, kind: Any, error: Any, trace: Any) -> Any:
+    def leave_and_say(self: Any, kind: Any, error: Any, trace: Any) -> Any:
         marked(self, error or "exited")
         return leave(self, kind, error, trace)
 
     @functools.wraps(drop)
-    def __del__(self: Any) -> None:
+    def drop_and_say(self: Any) -> None:
         marked(self, "dropped")
         drop(self)
 
@@ -246,6 +247,7 @@ def patch(std: Any) -> None:
         if not issubclass(cls, Reported):
             wrote(s, args[0] if args else options.get("file"))
 
-    bars.__init__, bars.close, bars.__exit__, bars.__del__ = __init__, close_and_say, __exit__, __del__
+    bars.__init__, bars.close = begin_and_say, close_and_say
+    bars.__exit__, bars.__del__ = leave_and_say, drop_and_say
     bars.write = classmethod(write_and_keep)
     bars._headway_patched = True

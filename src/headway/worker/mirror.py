@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from headway import threads
 from headway.core import arguments, text
@@ -50,7 +51,8 @@ Fate = BaseException | str
 """How a bar ended: "completed", "stopped", or what was raised."""
 
 
-class Reading(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Reading:
     """Where a foreign bar stands."""
 
     name: str | None
@@ -300,7 +302,9 @@ class Mirror:
         """The program's own bar is the outermost one that is open; the last one stays when none is."""
         job = self.program
         if job is not None:
-            job.foreign = next((line.foreign for line in self._lines.values() if line.job is job), job.foreign)
+            job.foreign = next(
+                (line.foreign for line in self._lines.values() if line.job is job), job.foreign
+            )
 
     # How it ends
 
@@ -361,7 +365,7 @@ class Deferred:
         self._lock = lock
         self.over = False
 
-    def prepare(self, store: Store) -> None:
+    def prepare(self, store: Store) -> None:  # noqa: ARG002 - as all reporters are asked
         """Begin what has lived long enough, and forget what has ended."""
         now = time.monotonic()
         with self._lock:

@@ -5,15 +5,15 @@ and gives way to the sitecustomize that it stands in front of.
 """
 
 
-def _begin():  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _begin():  # type: ignore[no-untyped-def] # noqa: ANN202 - see above
     import os
     import sys
 
     here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib costs each start 5 ms
     sys.path[:] = [place for place in sys.path if os.path.abspath(place or ".") != here]  # noqa: PTH100
     own = sys.modules.pop("sitecustomize", None)
-    try:
-        import sitecustomize  # noqa: F401, PLW0406 - the other one
+    try:  # noqa: SIM105 - contextlib costs each start of Python
+        import sitecustomize  # noqa: F401 - the other one
     except ImportError:
         pass
     if own is not None:
@@ -25,4 +25,4 @@ def _begin():  # type: ignore[no-untyped-def]  # noqa: ANN202
     inside.begin()
 
 
-_begin()
+_begin()  # type: ignore[no-untyped-call]
