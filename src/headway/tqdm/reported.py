@@ -198,10 +198,10 @@ class Reported:
         """As tqdm."""
         closing(self, super().close)  # type: ignore[misc]
 
-    def __exit__(self, *raised: object) -> Any:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> Any:
         """As tqdm."""
-        marked(self, raised[1] or "exited")
-        return super().__exit__(*raised)  # type: ignore[misc]
+        marked(self, error or "exited")
+        return super().__exit__(kind, error, trace)  # type: ignore[misc]
 
     def __del__(self) -> None:
         """As tqdm."""
