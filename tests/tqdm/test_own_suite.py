@@ -13,7 +13,7 @@ from tests.programs.scene import environment, jobs
 
 from headway.programs import inside
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.nightly]
 
 LEFT_OUT = {
     "tests_perf.py": "asserts on short times, which a shared machine does not keep; bench/ measures instead",
