@@ -14,6 +14,7 @@ BENCHES = {
     "step": "cost_of_a_step",
     "job": "cost_of_a_job",
     "publisher": "cpu_of_the_publisher",
+    "bar": "cost_of_a_bar",
     "import": "import_time",
     "update": "cost_of_an_update",
     "stores": "cpu_of_a_store",

@@ -316,7 +316,7 @@ class JobEntry:
         """The interpreter exits while the job runs."""
         job = self._job()
         if job is not None:
-            self.finish("stopped", job)
+            self.finish("cancelled" if job._told else "stopped", job)
 
     # How a state comes about
 
