@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import async_to_sync, sync_to_async
-from django.db import close_old_connections
 
 from headway.web.access import OWNER, VIEWER, Grant
+from headway.web.django.connections import close_all, give_back, lasts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -74,8 +74,7 @@ def in_event_loop() -> bool:
 class Asking:
     """A function of yours, asked where Django wants it: in the request's own thread.
 
-    There Django sees to the connections of the ORM.  A stream gives them back as soon as it has its answer,
-    because it would hold them for minutes.
+    There Django sees to the connections of the ORM; streams give them back at once.
     """
 
     def __init__(self, function: Asked) -> None:
@@ -91,19 +90,18 @@ class Asking:
 
     async def _asked(self, request: Request, action: Action, job: Target) -> Verdict:
         if inspect.iscoroutinefunction(self.function):
-            answer: Awaitable[Verdict] = self.function(request.native, action, job)
+            answer = cast("Awaitable[Verdict]", self.function(request.native, action, job))
         else:
-            answer = sync_to_async(self._answer)(request, action, job)
-        return await answer
+            answer = sync_to_async(self.function)(request.native, action, job)
+        try:
+            return await answer
+        finally:
+            if lasts(request):
+                await give_back()
 
     def _answer(self, request: Request, action: Action, job: Target) -> Any:
         try:
             return self.function(request.native, action, job)
         finally:
             if lasts(request):
-                close_old_connections()
-
-
-def lasts(request: Request) -> bool:
-    """Whether a request may take longer than a moment: a stream, or one that asks to be held."""
-    return request.path == "events" or "wait" in request.header("prefer")
+                close_all()
