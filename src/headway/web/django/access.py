@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import async_to_sync, sync_to_async
 
@@ -17,7 +17,7 @@ from headway.web.access import OWNER, VIEWER, Grant
 from headway.web.django.connections import close_all, give_back, lasts
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
     from django.http import HttpRequest
@@ -90,14 +90,15 @@ class Asking:
 
     async def _asked(self, request: Request, action: Action, job: Target) -> Verdict:
         if inspect.iscoroutinefunction(self.function):
-            answer = cast("Awaitable[Verdict]", self.function(request.native, action, job))
+            ask: Any = self.function
         else:
-            answer = sync_to_async(self.function)(request.native, action, job)
+            ask = sync_to_async(self.function)
         try:
-            return await answer
+            verdict: Verdict = await ask(request.native, action, job)
         finally:
             if lasts(request):
                 await give_back()
+        return verdict
 
     def _answer(self, request: Request, action: Action, job: Target) -> Any:
         try:
