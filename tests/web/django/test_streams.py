@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+from contextlib import ExitStack
 
+import psutil
 import pytest
 from tests.processes import eventually
 from tests.servers.web import web_server
@@ -104,6 +106,16 @@ def test_a_client_that_leaves_makes_room(site):
     with hw.job("Import", scope="user/ann") as job:
         for _ in range(12):  # four at once is the most that one may have there
             eventually(fits, seconds=20)
+
+
+def test_streams_hold_no_threads(site):
+    server, _ = site
+    process = psutil.Process(server.process.pid)
+    with ExitStack() as stack:
+        for number in range(40):
+            stream = stack.enter_context(Client(server.url, f"reader{number}").stream(f"id=later{number}"))
+            assert next(iter(stream)).json["status"] == "waiting"
+        eventually(lambda: process.num_threads() < 30)
 
 
 def test_a_server_that_is_asked_to_stop_says_so_on_its_streams(site):

@@ -12,12 +12,12 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import async_to_sync, sync_to_async
-from django.db import close_old_connections
 
 from headway.web.access import OWNER, VIEWER, Grant
+from headway.web.django.connections import close_all, give_back, lasts
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
     from django.http import HttpRequest
@@ -74,8 +74,7 @@ def in_event_loop() -> bool:
 class Asking:
     """A function of yours, asked where Django wants it: in the request's own thread.
 
-    There Django sees to the connections of the ORM.  A stream gives them back as soon as it has its answer,
-    because it would hold them for minutes.
+    There Django sees to the connections of the ORM; streams give them back at once.
     """
 
     def __init__(self, function: Asked) -> None:
@@ -91,19 +90,19 @@ class Asking:
 
     async def _asked(self, request: Request, action: Action, job: Target) -> Verdict:
         if inspect.iscoroutinefunction(self.function):
-            answer: Awaitable[Verdict] = self.function(request.native, action, job)
+            ask: Any = self.function
         else:
-            answer = sync_to_async(self._answer)(request, action, job)
-        return await answer
+            ask = sync_to_async(self.function)
+        try:
+            verdict: Verdict = await ask(request.native, action, job)
+        finally:
+            if lasts(request):
+                await give_back()
+        return verdict
 
     def _answer(self, request: Request, action: Action, job: Target) -> Any:
         try:
             return self.function(request.native, action, job)
         finally:
             if lasts(request):
-                close_old_connections()
-
-
-def lasts(request: Request) -> bool:
-    """Whether a request may take longer than a moment: a stream, or one that asks to be held."""
-    return request.path == "events" or "wait" in request.header("prefer")
+                close_all()

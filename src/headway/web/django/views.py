@@ -14,13 +14,13 @@ import random
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from asgiref.sync import sync_to_async
-from django.db import close_old_connections, connections, transaction
+from django.db import connections, transaction
 from django.http import HttpResponse, StreamingHttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 
 from headway.web import asgi, problems
 from headway.web.django.apps import config
+from headway.web.django.connections import close_all, give_back, lasts
 from headway.web.exchange import Request
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def carry(request: HttpRequest, inside: str, **_: Any) -> HttpResponseBase:
         return _refusal(reason)
     answer = carrier.answer(asked, carrier.streams(request.META))
     if not isinstance(answer.body, list):
-        close_old_connections()
+        close_all()
     return _dressed(answer.status, answer.headers, answer.body)
 
 
@@ -63,6 +63,8 @@ async def carry_in_loop(request: ASGIRequest, inside: str, **_: Any) -> HttpResp
     reason = _unproven(request, asked)
     if reason is not None:
         return _refusal(reason)
+    if lasts(asked):
+        await give_back()
     line = _Line(config().looping, asked)
     try:
         status, headers, first, more = await line.head()
@@ -71,7 +73,6 @@ async def carry_in_loop(request: ASGIRequest, inside: str, **_: Any) -> HttpResp
         raise
     if not more:
         return _dressed(status, headers, [first])
-    await sync_to_async(close_old_connections)()
     return _dressed(status, headers, _Body(line, first))
 
 
@@ -198,7 +199,8 @@ class _Body:
 
     async def __anext__(self) -> bytes:
         piece, self._next = self._next, None
-        if piece is not None:
+        if piece is not None:  # all middleware has seen the response now
+            await give_back()
             return piece
         try:
             message = await self._line.take()
