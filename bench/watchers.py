@@ -91,7 +91,7 @@ async def clients(port: int, many: int, *, polls: bool) -> None:
         )
         await asyncio.sleep(0.05)
     deadline = time.monotonic() + PATIENCE
-    while len(load.heard) < many and time.monotonic() < deadline:  # noqa: ASYNC110 - many protocols hear
+    while len(load.heard) < many and time.monotonic() < deadline:  # noqa: ASYNC110 - no event says so
         await asyncio.sleep(0.1)
     await asyncio.sleep(WARM)
     print("ready", flush=True)
