@@ -95,10 +95,15 @@ class MirrorStage(Stage):
 
     def facts(self, now: float) -> StageFacts:
         """What the record says of it, as of this moment."""
+        self.look()
+        return super().facts(now)
+
+    def look(self) -> None:
+        """Take over where the bar stands, and what it says."""
         reading = self._foreign.reading()
         _show(self, reading)
-        self._said = _say(self._job, self._said, reading.activity)
-        return super().facts(now)
+        if not self.over:
+            self._said = _say(self._job, self._said, reading.activity)
 
     def end(self) -> None:
         """It will not move any more."""
@@ -126,6 +131,9 @@ class MirrorJob(Job):
             reading = self.foreign.reading()
             _show(self, reading)
             self._said = _say(self, self._said, reading.activity)
+        for stage in list(self._stages.values()):
+            if isinstance(stage, MirrorStage):
+                stage.look()  # before the job's own activity is read
         return super()._facts(now)
 
     def _interrupt(self) -> None:
@@ -334,7 +342,7 @@ class Mirror:
         return job, self._fate
 
     def _end_stage(self, line: _Line, stage: MirrorStage) -> None:
-        stage.facts(time.monotonic())  # where it stood at last
+        stage.look()  # where it stood at last
         stage.end()
         stages = line.job._stages
         if time.monotonic() - line.opened_at < SHORT:
