@@ -16,7 +16,7 @@ servers: setup  ## install the servers that tests need, by the system's package 
 test: lint types servers  ## all that a change must pass: style, types, tests, the built wheel
 	$(BIN)/pytest
 test-nightly: servers  ## the faults that take too long for every run
-	$(BIN)/pytest -m nightly
+	$(BIN)/pytest -m nightly --timeout 900
 lint: setup  ## style and format
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -26,8 +26,9 @@ docs: setup  ## run what README and docs show (part of test)
 	$(BIN)/pytest tests/test_docs.py
 bench: setup  ## measure headway side by side with its peers
 	$(BIN)/python -m bench
-picture: setup  ## redraw the pictures of the terminal and of the web page
+picture: setup  ## redraw the pictures of README and docs
 	$(BIN)/python tools/picture.py
+	$(BIN)/python tools/time_left.py
 	$(BIN)/python -m tests.browser.gallery
 clean:  ## remove all that make made
 	rm -rf $(VENV) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -14,10 +14,12 @@ BENCHES = {
     "step": "cost_of_a_step",
     "job": "cost_of_a_job",
     "publisher": "cpu_of_the_publisher",
+    "bar": "cost_of_a_bar",
     "import": "import_time",
     "update": "cost_of_an_update",
     "stores": "cpu_of_a_store",
     "finding": "time_to_find_and_hear",
+    "left": "eta",
     "watchers": "watchers",
 }
 

@@ -11,6 +11,7 @@ from tests.emulator import PATIENCE, Terminal
 from tests.emulator import headway as command
 
 import headway
+from headway.core.estimate import Profile
 from headway.core.snapshot import Snapshot
 from headway.following import CANCELLED, COMPLETED, FAILED, STALLED, fate
 
@@ -313,6 +314,49 @@ def test_an_empty_list_says_how_to_start(store):
 # cancel
 
 
+SLOW_TAIL = tuple(round(min(point * 9_000 / 32, 9_000 + (point - 32) * 1_000 / 32)) for point in range(1, 65))
+
+
+def test_history_shows_what_is_known_and_forgets_it(hw):
+    done = run("history", "Import")
+    assert (done.returncode, done.stdout) == (1, "Import: nothing is known yet; completed runs teach\n")
+    for seconds in (380.0, 372.0, 360.0):
+        hw.store.learn(
+            "Import", Profile(seconds, 1_000, SLOW_TAIL, None, {"Load\x1b[2J": 300.0, "Save": 60.0})
+        )
+    done = run("history", "Import")
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0,
+        [
+            "Import: 3 runs, usually 6 min 12 s",
+            "         6 min  for 1,000",
+            "    6 min 12 s  for 1,000",
+            "    6 min 20 s  for 1,000",
+            "  half of the work is usually done after 28% of the time",
+            "  stages: Load\ufffd[2J 5 min, Save 1 min",
+        ],
+    )
+    lines = [json.loads(line) for line in run("history", "Import", "--json").stdout.splitlines()]
+    assert [line["seconds"] for line in lines] == [380, 372, 360]
+    assert lines[0]["done"] == list(SLOW_TAIL)
+    done = run("history", "Import", "--forget")
+    assert (done.returncode, done.stdout) == (0, "Import: is forgotten\n")
+    assert hw.store.history("Import") == []
+    done = run("history", "Import", "--forget")
+    assert (done.returncode, done.stdout) == (1, "Import: nothing was known\n")
+
+
+def test_history_knows_what_a_run_has_left(hw):
+    with hw.job("Report") as job:
+        job.message("no counts")
+    wait_until(lambda: hw.store.history("Report"))
+    done = run("history", "Report")
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0,
+        ["Report: 1 run, usually <1 s", "          <1 s"],
+    )
+
+
 def test_cancel_says_what_happened_to_each(hw):
     complete(hw, "done")
     hw.reserve("Waiting", id="waiting")
@@ -370,8 +414,10 @@ def test_version_and_help(store):
         "cancel",
         "demo",
         "doctor",
+        "history",
         "list",
         "migrate",
+        "serve",
         "watch",
     ]
 

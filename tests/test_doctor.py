@@ -1,9 +1,12 @@
 """Is a store well?"""
 
+from contextlib import closing
+
 import pytest
 
 from headway import doctor
 from headway.doctor import examine
+from headway.stores import open_store
 from headway.stores.contract import Finding, Polling, Subscription
 from headway.stores.memory import MemoryStore
 from headway.stores.null import NullStore
@@ -59,6 +62,11 @@ def test_notices_that_do_not_arrive_are_a_warning(monkeypatch):
 
 def test_a_store_that_is_polled_is_said_so():
     assert "by looking again and again" in findings(PolledStore())[-1][1]
+
+
+def test_a_folder_is_looked_at_again_and_again(tmp_path):
+    with closing(open_store((tmp_path / "jobs").as_uri())) as store:
+        assert "by looking again and again" in findings(store)[-1][1]
 
 
 def test_a_store_that_takes_no_writes_is_an_error(monkeypatch):

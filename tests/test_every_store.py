@@ -36,6 +36,11 @@ from tests.worker.test_parts import (  # noqa: F401 - run here, too
     test_counting_twice_over_changes_nothing,
     test_the_calls_of_a_process_pool_are_counted,
 )
+from tests.worker.test_time_left import (  # noqa: F401 - run here, too
+    test_a_parent_lasts_as_long_as_the_longest_of_its_children,
+    test_an_earlier_run_tells_the_time_left_before_the_first_report,
+    test_programs_that_end_at_once_lose_no_run,
+)
 
 import headway
 from headway.doctor import examine

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
         MissingPackage as MissingPackage,
     )
     from headway.core.errors import (
+        StoreRefused as StoreRefused,
+    )
+    from headway.core.errors import (
         StoreUnavailable as StoreUnavailable,
     )
     from headway.core.errors import (
@@ -61,7 +64,7 @@ _HOMES = {
     "headway.client": ("Headway", "connect", "default"),
     "headway.core.errors": (
         "AlreadyRunning", "Cancelled", "HeadwayError", "InvalidValue", "JobNotFound",
-        "MissingPackage", "StoreUnavailable", "UnknownStore",
+        "MissingPackage", "StoreRefused", "StoreUnavailable", "UnknownStore",
     ),
     "headway.core.pace": ("Pace",),
     "headway.core.snapshot": ("Snapshot",),

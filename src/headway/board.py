@@ -10,10 +10,14 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from headway.core import words
+from headway.core.estimate.profile import Earlier, usable
 from headway.core.snapshot import later
-from headway.core.wire import encode_frame
+from headway.core.wire import encode_frame, encode_profile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from headway.core.estimate import Profile
     from headway.core.snapshot import Snapshot, Stage
 
 PULSE = 0.3
@@ -179,8 +183,11 @@ def _counts_of_stage(job: Snapshot) -> str | None:
 
 def json_line(snapshot: Snapshot) -> str:
     """A job as one line of JSON, for its owner, in ASCII: harmless in any terminal."""
-    frame = encode_frame(snapshot, owner=True).decode()
-    return "".join(map(_escaped, frame)) if not frame.isascii() or "\x7f" in frame else frame
+    return _in_ascii(encode_frame(snapshot, owner=True).decode())
+
+
+def _in_ascii(json: str) -> str:
+    return "".join(map(_escaped, json)) if not json.isascii() or "\x7f" in json else json
 
 
 def _escaped(character: str) -> str:
@@ -203,3 +210,34 @@ def table_cells(job: Snapshot) -> tuple[str, ...]:
         words.duration(job.elapsed) or "",
         words.harmless(job.id),
     )
+
+
+# History: what is known of a kind
+
+
+def history_lines(kind: str, runs: Sequence[Profile]) -> list[str]:
+    """What earlier runs of a kind tell of the next one, and how long each of them took, the newest first."""
+    known = usable(runs)
+    if not known:
+        return [f"{words.harmless(kind)}: nothing is known yet; completed runs teach"]
+    last, earlier = known[-1], Earlier(known)
+    usual = round(earlier.seconds(last.total or None), 3)
+    count = "1 run" if len(known) == 1 else f"{len(known)} runs"
+    lines = [f"{words.harmless(kind)}: {count}, usually {words.duration(usual)}"]
+    lines += [f"  {words.duration(run.seconds):>12}  {_work_of(run)}".rstrip() for run in reversed(known)]
+    if earlier.trust:
+        half = next((share for share in range(100) if earlier.warped(0.5) <= share / 100), 100)
+        lines.append(f"  half of the work is usually done after {half}% of the time")
+    if last.stages:
+        took = (f"{words.harmless(name)} {words.duration(seconds)}" for name, seconds in last.stages.items())
+        lines.append(f"  stages: {', '.join(took)}")
+    return lines
+
+
+def run_json(run: Profile) -> str:
+    """What a run left, as one line of JSON, in ASCII."""
+    return _in_ascii(encode_profile(run).decode())
+
+
+def _work_of(run: Profile) -> str:
+    return f"for {words.number(run.total)}" if run.total not in {0, 1} else ""

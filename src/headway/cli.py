@@ -21,6 +21,7 @@ from headway import board, terminal
 from headway import demo as demonstration
 from headway.core import arguments, words
 from headway.core.errors import (
+    Cancelled,
     HeadwayError,
     InvalidValue,
     MissingPackage,
@@ -30,6 +31,8 @@ from headway.core.errors import (
 from headway.core.snapshot import ENDED, UNENDED
 from headway.doctor import examine
 from headway.following import FATES, STALLED, WORST_LAST, Following, fate, follow
+from headway.programs import command as commands
+from headway.programs import inside, pipe
 from headway.stores.connections import without_secrets
 from headway.stores.contract import LARGEST_PAGE
 
@@ -357,6 +360,31 @@ def conclude(job: Snapshot | None, worker: Worker) -> None:
 
 
 @command.command()
+@click.argument("name")
+@click.option("--forget", is_flag=True, help="Forget it: the next run begins without.")
+@json_option
+@store_option
+def history(*, name: str, forget: bool, as_json: bool, store: str | None) -> None:
+    """Show what is known of earlier runs of NAME, from which time left is told.
+
+    NAME is what the jobs are called, or their kind, where they have one.  At most 8 completed runs are kept.
+    Exits with 1 when nothing is known.
+    """
+    hw = headway.connect(store)
+    runs = hw.store.history(name)
+    if forget and runs:
+        hw.store.learn(name, None)
+    hw.close()
+    if forget:
+        said = "is forgotten" if runs else "nothing was known"
+        click.echo(words.harmless(f"{name}: {said}"))
+    else:
+        for line in map(board.run_json, runs) if as_json else board.history_lines(name, runs):
+            click.echo(line)
+    sys.exit(0 if runs else 1)
+
+
+@command.command()
 @click.argument("url", required=False)
 @click.option("--host", default=LOOPBACK, show_default=True, help="Where to listen.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="By default 8430, or the next one that is free.")
@@ -432,6 +460,132 @@ def migrate(url: str | None) -> None:
     made = hw.store.migrate()
     hw.close()
     click.echo("made what was missing" if made else "there was nothing to make")
+
+
+class Words(click.Command):
+    """A command whose arguments are somebody else's command line; after ``--`` it is no Python program."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Remember whether the words came after ``--``."""
+        valued = {name for option in self.params if _takes_value(option) for name in option.opts}
+        at = 0
+        while at < len(args) and args[at].startswith("-") and args[at] != "--":
+            at += 2 if args[at] in valued else 1
+        ctx.obj = args[at : at + 1] == ["--"]
+        return super().parse_args(ctx, args)
+
+
+def _takes_value(option: click.Parameter) -> bool:
+    return isinstance(option, click.Option) and not option.is_flag
+
+
+name_option = click.option("--name", help="What people call it; by default the program's name.")
+id_option = click.option("--id", "id_", metavar="ID", help="Its id; by default a random one.")
+job_scope_option = click.option("--scope", help="Whose or which job it is.")
+
+
+@command.command(
+    cls=Words, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+)
+@click.option("-m", "module", is_flag=True, help="The first word is a module, as with python -m.")
+@name_option
+@id_option
+@job_scope_option
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long it may take to stop when it is asked to, before it is killed.",
+)
+@click.option("--hook", is_flag=True, help="Say what PYTHONPATH must name for bars to be reported, and exit.")
+@store_option
+@click.argument("words_", metavar="COMMAND...", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def run(
+    after_dashes: bool,  # noqa: FBT001 - click passes it so
+    *,
+    module: bool,
+    name: str | None,
+    id_: str | None,
+    scope: str | None,
+    grace: float,
+    hook: bool,
+    store: str | None,
+    words_: tuple[str, ...],
+) -> None:
+    """Run a program as a job: script.py, -m module, or -- any command.
+
+    A Python program runs as it is, and its tqdm and rich bars are shown as stages of the job.  Of any other
+    command the last line of output is what it is doing, and percentages move the bar.  Output, signals and
+    exit status are the program's own; cancelling the job stops it.
+    """
+    if hook:
+        click.echo(inside.folder())
+        return
+    if not words_:
+        raise click.UsageError("what is to be run?")
+    hw = headway.connect(store)
+    options: dict[str, Any] = {"id": id_, "scope": arguments.scope(scope), "grace": grace}
+    options["name"] = name or Path(words_[0]).name
+    if module or (not after_dashes and _is_python(words_[0])):
+        start, words_ = commands.run_program, (sys.executable, *(["-m"] if module else []), *words_)
+    else:
+        start = commands.run_command
+    try:
+        status = start(hw, words_, **options)
+    except commands.CannotStart as error:
+        leave(error.status, str(error))
+    finally:
+        hw.close()
+    commands.leave_as(status)
+
+
+def _is_python(word: str) -> bool:
+    """Whether the interpreter runs it: a script, an archive or a folder with a __main__.py."""
+    path = Path(word)
+    return path.suffix in {".py", ".pyw", ".pyz"} or (path / "__main__.py").is_file()
+
+
+@command.command("pipe")
+@click.option("--size", type=click.IntRange(min=0), help="How many bytes, or lines, there are.")
+@click.option("--lines", is_flag=True, help="Count lines.")
+@name_option
+@id_option
+@job_scope_option
+@store_option
+def pipe_(
+    *,
+    size: int | None,
+    lines: bool,
+    name: str | None,
+    id_: str | None,
+    scope: str | None,
+    store: str | None,
+) -> None:
+    """Copy standard input to standard output, and count what flows through.
+
+    The total is --size, else the size of the file that is read.  Exits with 0 when all was copied, 1 when it
+    cannot be read or the job was cancelled, 141 when nobody reads on.
+    """
+    hw = headway.connect(store)
+    total = size if size is not None or lines else pipe.left_in(0)
+    unit = "lines" if lines else "B"
+    try:
+        with hw.job(name or "pipe", id=id_, scope=scope, total=total, unit=unit) as job:
+            try:
+                pipe.copy(0, 1, job, lines=lines)
+            except BrokenPipeError:
+                job.stop()
+                raise
+            except OSError as error:
+                job.fail(f"it cannot be copied: {error.strerror}")
+                leave(FATES["failed"], f"it cannot be copied: {error.strerror}")
+    except Cancelled as error:
+        leave(FATES["failed"], str(error))
+    finally:
+        hw.close()
 
 
 def show_how_to_start(said: str, *, as_json: bool = False) -> None:

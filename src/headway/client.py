@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
-from msgspec.structs import replace
-
 from headway import threads
 from headway.core import arguments
-from headway.core.errors import InvalidValue
+from headway.core.errors import InvalidValue, StoreRefused, StoreUnavailable
 from headway.core.pace import Pace
-from headway.core.snapshot import UNENDED, Details, Number, Snapshot
+from headway.core.snapshot import UNENDED, Number, Snapshot
 from headway.stores import open_store
 from headway.stores.contract import LARGEST_PAGE, PAGE, Page, Store
 from headway.worker.bar import Bar, Position, over
@@ -101,7 +99,7 @@ class Headway:
         Args:
             iterable: Anything that ``for`` or ``async for`` takes.
             name: What people call it; inside a job the stage's name.
-            weight: What an item counts for; 1 each by default.
+            weight: What an item weighs in progress and time left; the count still counts items.
             **options: As for `job`; ``total`` is found out where the iterable knows.
         """
         return _Tracking(self, iterable, name, weight, options).over()
@@ -217,8 +215,7 @@ class Headway:
             StoreUnavailable: The store cannot be written.
         """
         job = Job(None, name, **options)
-        record = _pending(job)
-        answer = self.store.open(record, "ended")
+        answer = self.store.open(job._pending(), "ended")
         if answer.opened is None:
             return None
         return self.get(job.id)
@@ -393,32 +390,43 @@ class _Tracking:
             job._finish("cancelled" if job._told else "stopped")
 
 
-def _pending(job: Job) -> Snapshot:
-    """The record of a job that waits for its worker."""
-    details = Details(meta=job.meta)
-    facts = job._facts(0.0)
-    return replace(facts, status="pending", worker=None, elapsed=None, details=details)
-
-
 def current_job() -> Job:
     """The job that runs here; outside any job, one that does nothing."""
     found: Any = holder()  # in a pool's worker a part of the job, with the same verbs but its end
     return Job(None) if found is None else cast("Job", found)
 
 
-def connect(url: str | None = None, *, pace: Pace | None = None) -> Headway:
-    """An object with all verbs over the store that a URL names; nothing is connected or created yet.
+def connect(url: str | None = None, *, pace: Pace | None = None, check: bool = True) -> Headway:
+    """An object with all verbs over the store that a URL names.
+
+    A store on a server is asked whether it takes reports, for half a second or so.  One that is away is no
+    error: whoever reports tries again.  Of files nothing is opened or created yet.
 
     Args:
         url: As ``sqlite:////var/lib/app/jobs.db``; by default ``HEADWAY_STORE``, else a SQLite file in the
             user's state folder.
         pace: How often progress is published.
+        check: Whether to ask; without it, nothing is connected yet, and a replica will do for readers.
 
     Raises:
         UnknownStore: No store answers to the URL.
         MissingPackage: The store's driver is not installed.
+        StoreRefused: The server says no: a wrong password, a missing database or right, a replica.
     """
-    return Headway(open_store(default_url() if url is None else url), pace)
+    store = open_store(default_url() if url is None else url)
+    if check:
+        _check(store)
+    return Headway(store, pace)
+
+
+def _check(store: Store) -> None:
+    try:
+        store.check()
+    except StoreRefused:
+        store.close()
+        raise
+    except StoreUnavailable:
+        pass  # it may come back; the first use says what is wrong
 
 
 def default_url() -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from headway.core.errors import StoreUnavailable
 from headway.core.snapshot import Snapshot
-from headway.stores.contract import Finding, Polling
+from headway.stores.contract import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ def _life(store: Store) -> Iterator[Finding]:
         yield Finding(
             "error", f"a job could not be begun and ended ({outcomes})", "look whether it takes writes"
         )
-    yield _notice(heard=heard, after=after, polling=isinstance(subscription, Polling))
+    yield _notice(heard=heard, after=after, polling=subscription.polls)
 
 
 def _hears(subscription: Subscription, id: str) -> bool:

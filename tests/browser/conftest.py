@@ -1,4 +1,7 @@
-"""One Chromium for all tests of this folder, a page each, and a server that misbehaves as it is told."""
+"""One Chromium for the tests of a file, a page each, and a server that misbehaves as it is told.
+
+Not one for all files: while playwright is open, its event loop is the thread's, and coroutines cannot run.
+"""
 
 import os
 import shutil
@@ -18,7 +21,7 @@ KEPT_OUT = ["--disable-back-forward-cache"]
 NPM = Path(__file__).parent / "node_modules"
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium():
     if CHROMIUM is None or not NPM.exists():
         assert not os.environ.get("CI"), "Chromium, or what npm brings, is missing: make servers"

@@ -14,7 +14,7 @@ from headway.core.snapshot import ENDED, Snapshot
 from headway.core.wire import frame
 
 HERE = Path(__file__).parent
-STATIC = HERE.parents[1] / "src" / "headway" / "web" / "static"
+STATIC = HERE.parents[1] / "src" / "headway" / "web" / "static" / "headway"
 STRICT = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self'; style-src 'self';"
     " base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"

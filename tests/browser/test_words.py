@@ -5,11 +5,13 @@ import re
 
 import pytest
 from tests.browser.door import STATIC
+from tests.golden import remaining
 from tests.golden.words import FILE
 
 NOON = "2026-11-24T12:00:00Z"
 
 GOLDEN = json.loads(FILE.read_text())
+TOLD = json.loads(remaining.FILE.read_text())
 DESCRIBE = """async ([jobs, language, phrases, memory]) => {
   const {describe, words} = await import("/static/headway.js");
   Object.assign(words, phrases);
@@ -40,6 +42,20 @@ def test_the_browser_holds_words_of_time_left_as_python_does(describe):
     said = [said["left"] for said in describe(jobs("holding"), memory={})]
     assert said == [wanted["says"]["left"] for wanted in GOLDEN["holding"]]
     assert len(set(said)) < len(said) / 2
+
+
+@pytest.mark.parametrize("story", TOLD["stories"])
+def test_the_browser_tells_of_time_left_as_python_does(describe, story):
+    moments = TOLD["stories"][story]
+    shown = describe([TOLD["usual"] | moment["job"] for moment in moments], memory={})
+    says = [{"left": one["left"], "worries": one["detail"]} for one in shown]
+    wanted = [moment["says"] | {"worries": " · ".join(moment["says"]["worries"])} for moment in moments]
+    assert says == wanted
+
+
+def test_the_browser_says_ranges_of_all_widths_as_python_does(describe):
+    shown = [one["left"] for said in TOLD["ranges"] for one in describe([TOLD["usual"] | said["job"]])]
+    assert shown == [said["says"]["left"] for said in TOLD["ranges"]]
 
 
 GUIDE = FILE.parents[2] / "docs" / "web" / "element.md"

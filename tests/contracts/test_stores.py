@@ -6,6 +6,7 @@ import pytest
 from tests.contracts.toy_store import ToyStore
 
 from headway.client import Headway
+from headway.core.estimate import Profile
 from headway.core.wire import encode_facts
 from headway.stores import open_store
 from headway.stores.memory import MemoryStore
@@ -164,3 +165,11 @@ def test_facts_that_are_damaged_leave_the_head_and_are_replaced_by_the_next_word
     worker.report(count=3)
     assert known(store).count == 3
     assert encode_facts(known(store))
+
+
+def test_memory_keeps_the_kinds_that_were_learnt_last(monkeypatch):
+    monkeypatch.setattr("headway.stores.memory.KINDS", 5)
+    store = MemoryStore()
+    for kind in (*range(8), 3):
+        store.learn(f"kind-{kind}", Profile(1.0, 1))
+    assert [kind for kind in range(8) if store.history(f"kind-{kind}")] == [3, 4, 5, 6, 7]

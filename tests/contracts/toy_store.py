@@ -22,11 +22,12 @@ class Record(msgspec.Struct):
     facts: str
     details: str | None
     error: str | None
+    details_version: int = 0
     parts: dict[str, Part] = {}
 
     @property
     def kept(self):
-        return Kept(self.head, self.facts, self.details, self.error)
+        return Kept(self.head, self.facts, self.details, self.error, self.details_version)
 
 
 class ToyStore(TransactionalStore):

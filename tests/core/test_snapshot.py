@@ -177,3 +177,10 @@ def test_times_follow_from_what_is_known():
     assert (read.waited, read.finish_at, read.progressed_at) == (6.0, at(60), at(-2))
     assert Snapshot(id="job").finish_at is None
     assert Snapshot(id="job").waited is None
+
+
+def test_what_was_felt_of_a_run_is_over_while_the_next_is_waited_for():
+    felt = {"remaining": 60.0, "remaining_low": 30.0, "remaining_high": 90.0, "estimate_basis": "both"}
+    job = Snapshot(id="a", status="retrying", seen_at=START, read_at=START, rate=2.0, patience=10.0, **felt)
+    seen = later(job, START + timedelta(seconds=5))
+    assert [getattr(seen, name) for name in (*felt, "rate", "patience")] == [None] * 6

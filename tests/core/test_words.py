@@ -1,9 +1,11 @@
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from tests.golden import remaining as golden
 
 from headway.core import words
 from headway.core.snapshot import Children, Details, Error, Snapshot, Stage
@@ -94,6 +96,7 @@ def test_counts_are_said_with_their_unit_and_as_they_are(count, total, unit, sai
         (1, 8, 22, "up to 20 s left"),
         (0, 300, 900, None),
         (5_300, 5_400, 5_500, "about 1 h 30 min left"),
+        (86_000, 90_000, 95_000, "about 1 d 1 h left"),
         (9e5, 1e9, 1e12, "over 10 d left"),
     ],
 )
@@ -159,6 +162,30 @@ def test_a_standstill_is_said_when_it_is_longer_than_the_usual_gap():
     assert words.worries(running(idle_for=40.0, **slow)) == []
     assert words.worries(running(idle_for=140.0, **slow)) == ["no progress for 2 min 20 s"]
     assert words.worries(running(idle_for=4_000.0, elapsed=4_000.0)) == [], "it counts nothing"
+
+
+def test_the_worker_knows_best_how_long_a_standstill_is_nothing_unusual():
+    assert words.worries(running(idle_for=40.0, patience=10.0)) == ["no progress for 40 s"]
+    assert words.worries(running(idle_for=40.0, patience=60.0, elapsed=100.0, count=1_000)) == []
+    assert words.worries(running(idle_for=8.0, patience=1.0)) == []
+
+
+def test_a_run_that_is_longer_than_usual_is_said_to_be():
+    long = {"elapsed": 460.0, "usual": 360.0}
+    assert words.worries(running(**long)) == ["longer than usual (usually 6 min)"]
+    assert words.worries(running(elapsed=440.0, usual=360.0)) == []
+    assert words.worries(running(elapsed=4.0, usual=0.1)) == [], "a job of seconds"
+    assert words.worries(ended("completed", **long)) == []
+    estimate = {"remaining": 36.0, "remaining_low": 30.0, "remaining_high": 45.0}
+    past = running(**long, **estimate, estimate_basis="history")
+    assert words.TimeLeft().words(past) is None, "all that is known of it is over"
+    seen = running(**long, **estimate, estimate_basis="both")
+    assert words.TimeLeft().words(seen) == "30–45 s left"
+
+
+def test_the_golden_words_of_time_left_are_what_python_says():
+    """The browser's tests read the same file; `python -m tests.golden.remaining` writes it."""
+    assert json.loads(golden.FILE.read_text()) == json.loads(golden.spelled(golden.golden()))
 
 
 def test_failed_items_and_children_are_counted():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.faults.scene import LEASE, UNTIL_TOLD, begin_one, begun, told_to_end
+from tests.servers.postgres import postgres
 from tests.servers.redis import redis_server
 
 import headway
@@ -86,10 +87,10 @@ def test_f11_a_worker_whose_clock_is_wrong_and_jumps_is_shown_as_any_other(hw, f
     assert hw.get("one").status == "completed"
 
 
-@pytest.fixture
-def wrong_server(faked):
+@pytest.fixture(params=[redis_server, postgres], ids=["redis", "postgres"])
+def wrong_server(request, faked):
     """A server whose clock can be set."""
-    with redis_server(environment=faked.environment) as server:
+    with request.param(environment=faked.environment) as server:
         yield server
 
 

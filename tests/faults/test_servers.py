@@ -44,7 +44,6 @@ def test_f4_a_server_that_was_killed_gets_the_whole_record_back(hw, server, work
     assert view.never_goes_back()
 
 
-@pytest.mark.xfail(reason="a store that went back to older details is not told the newer ones again")
 @on("postgres")
 def test_f4_details_that_were_lost_with_the_last_moments_of_a_server_come_back(hw, server, begin):
     """PostgreSQL acknowledges progress before it is on the disk."""

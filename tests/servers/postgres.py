@@ -56,6 +56,7 @@ class Program:
         self.port = free_port()
         self.process = None
         self.user = unprivileged()
+        self.environment = None
         if self.user:
             os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
 
@@ -68,7 +69,11 @@ class Program:
     def launch(self, *command):
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(word) for word in command], stdout=log, start_new_session=True, **self.options()
+                [str(word) for word in command],
+                stdout=log,
+                start_new_session=True,
+                env=os.environ | (self.environment or {}),
+                **self.options(),
             )
         self.wait_until_it_answers()
 
@@ -124,8 +129,9 @@ class Program:
 class Server(Program):
     """A PostgreSQL server on a free port of this machine."""
 
-    def __init__(self, **settings):
+    def __init__(self, environment=None, **settings):
         super().__init__()
+        self.environment = environment
         self.settings = SETTINGS | settings
         self.programs = folder_of_programs()
         self.data = self.folder / "data"
@@ -188,11 +194,11 @@ def running(make):
 
 
 @contextmanager
-def postgres(**settings):
+def postgres(environment=None, **settings):
     """A server for as long as the block lasts."""
     if sys.platform == "win32":
         pytest.skip("servers are started as on POSIX")
-    with running(lambda: Server(**settings)) as server:
+    with running(lambda: Server(environment, **settings)) as server:
         yield server
 
 

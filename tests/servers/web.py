@@ -25,6 +25,7 @@ COMMANDS = {
     "--log-level warning {app}",
     "gunicorn-gevent": "gunicorn --bind 127.0.0.1:{port} --worker-class gevent --log-level warning {app}",
     "waitress": "waitress-serve --listen 127.0.0.1:{port} --threads 32 {app}",
+    "runserver": "django-admin runserver --noreload --settings tests.web.django.project {port}",
     "flask": "flask --app {app} run --port {port}",
 }
 

@@ -1014,7 +1014,8 @@ class TestLearning:
 
     def test_what_is_damaged_is_learnt_anew(self, store):
         store.learn("kind", Profile(1.0, 1))
-        store._kind("kind").write_bytes(b"{")
+        (run,) = store._kind("kind").iterdir()
+        run.write_bytes(b"{")
         assert store.history("kind") == []
         store.learn("kind", Profile(2.0, 1))
         assert [run.seconds for run in store.history("kind")] == [2.0]

@@ -22,7 +22,7 @@ def test_it_accepts_everything_and_remembers_nothing(store):
     assert worker.report(count=1).accepted
     answers = store.write([worker.record(step=9)], [part(worker, "hand")], ["job", "other"])
     assert {id: answer.outcome for id, answer in answers.items()} == {"job": "applied", "other": "heard"}
-    assert answers["job"].whole is False
+    assert answers["job"].details_version == 0
     assert Worker(store, run="2").claim(exclusive=True).attempt == 1
     assert store.read(["job"]) == {}
     assert store.find(scope="a").jobs == ()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from urllib.parse import quote
 
 import psycopg
@@ -16,7 +17,8 @@ from msgspec import to_builtins
 from tests.processes import in_a_child, program
 from tests.servers.postgres import bouncer, postgres
 
-from headway.core.errors import InvalidValue, StoreUnavailable
+import headway
+from headway.core.errors import InvalidValue, StoreRefused, StoreUnavailable
 from headway.core.snapshot import Details
 from headway.core.transitions import moment
 from headway.core.wire import encode_cursor
@@ -337,6 +339,52 @@ class TestFirstUse:
         assert "UTF8" in str(unavailable(lambda: Worker(store, name="夜").claim()))
 
 
+class TestConnecting:
+    """The server is asked at once; what it will say again is raised, what may pass is not."""
+
+    @pytest.mark.parametrize(
+        ("odd", "told"),
+        [
+            ("//nobody@", "Correct user and database"),
+            ("/nowhere", "Correct user and database"),
+            ("?sslmode=require", "The server speaks no TLS"),
+            ("?options=-c%20default_transaction_read_only%3Don", "name the primary"),
+        ],
+    )
+    def test_a_wrong_setting_is_said_at_once(self, server, store, schema, odd, told):
+        url = server.url
+        if odd.startswith("//"):
+            url = url.replace("//postgres@", odd)
+        elif odd.startswith("/"):
+            url = url.removesuffix("/postgres") + odd
+        else:
+            store.migrate()
+            url += f"{odd}&schema={schema}"
+        with pytest.raises(StoreRefused, match=told):
+            headway.connect(url)
+
+    def test_a_wrong_password_is_said_at_once_and_not_shown(self, server, schema):
+        server.execute(f"CREATE ROLE {schema} SUPERUSER LOGIN PASSWORD 'right'")
+        rules = server.data / "pg_hba.conf"
+        admitted = rules.read_text()
+        rules.write_text(f"host all {schema} 127.0.0.1/32 scram-sha-256\n{admitted}")
+        server.execute("SELECT pg_reload_conf()")
+        try:
+            for user in (schema, f"{schema}:wr0ng"):
+                with pytest.raises(StoreRefused, match="password") as caught:
+                    headway.connect(server.url.replace("postgres@", f"{user}@", 1))
+                assert "wr0ng" not in str(caught.value)
+            url = server.url.replace("postgres@", f"{schema}:right@", 1)
+            headway.connect(f"{url}?schema={schema}").close()
+        finally:
+            rules.write_text(admitted)
+            server.execute("SELECT pg_reload_conf()")
+            server.execute(f"DROP OWNED BY {schema}; DROP ROLE {schema}")
+
+    def test_a_server_that_is_away_may_come_back(self):
+        headway.connect("postgresql://postgres@127.0.0.1:1/postgres").close()
+
+
 class TestRights:
     @pytest.fixture
     def guest(self, server, schema, make):
@@ -372,6 +420,10 @@ class TestRights:
         assert len(guest.find()) == 1
         unavailable(lambda: guest.request_cancel("job"))
         assert known(guest).cancel is None
+        with pytest.raises(StoreRefused, match="GRANT"):
+            headway.connect(guest.url)
+        with closing(headway.connect(guest.url, check=False)) as hw:
+            assert hw.get("job").status == "running"
 
 
 class TestSecrets:
@@ -657,3 +709,10 @@ def test_a_report_of_progress_is_one_round_trip(far, network):
     before = network.round_trips
     far.write([worker.record(step=1, count=1) for worker in workers], [part(workers[0], count=1)], ["other"])
     assert network.round_trips - before == 1
+
+
+def test_the_kinds_that_were_learnt_last_are_kept(store, monkeypatch):
+    monkeypatch.setattr("headway.stores.postgres.KINDS", 5)
+    for kind in (*range(8), 3):
+        store.learn(f"kind-{kind}", Profile(1.0, 1))
+    assert [kind for kind in range(8) if store.history(f"kind-{kind}")] == [3, 4, 5, 6, 7]

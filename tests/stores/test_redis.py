@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from tests.processes import eventually
 from tests.servers.redis import Cluster, Watched, redis_server
 
-from headway.core.errors import InvalidValue, StoreUnavailable
+import headway
+from headway.core.errors import InvalidValue, StoreRefused, StoreUnavailable
 from headway.core.snapshot import Error, Snapshot
 from headway.stores import open_store, redis_servers
 from headway.stores import redis as store_module
@@ -69,6 +70,13 @@ def refusal(url):
     """What a store that cannot be reached says."""
     with closing(open_store(url)) as store, pytest.raises(StoreUnavailable) as caught:
         store.read(["job"])
+    return str(caught.value)
+
+
+def refused(url):
+    """What the server that a URL names says no to, when it is connected to."""
+    with pytest.raises(StoreRefused) as caught:
+        headway.connect(url)
     return str(caught.value)
 
 
@@ -152,26 +160,29 @@ class TestRefusals:
 
     def test_a_wrong_password(self):
         with redis_server("valkey", f"requirepass {PASSWORD}") as server:
-            said = refusal(f"redis://:wrong-{PASSWORD}@127.0.0.1:{server.port}")
+            said = refused(f"redis://:wrong-{PASSWORD}@127.0.0.1:{server.port}")
             assert "Correct the user or the password" in said
             assert PASSWORD not in said
-            assert "Put the password into the URL" in refusal(server.url)
+            assert "Put the password into the URL" in refused(server.url)
             with closing(open_store(f"redis://:{PASSWORD}@127.0.0.1:{server.port}")) as store:
                 assert Worker(store).claim().accepted
 
     def test_a_database_that_the_server_does_not_have(self, server):
-        assert "Name a database that the server has" in refusal(f"{server.url}/99")
+        assert "Name a database that the server has" in refused(f"{server.url}/99")
 
     def test_encryption_to_a_plain_port(self, server):
         began = time.monotonic()
-        said = refusal(server.url.replace("valkey://", "rediss://"))
+        url = server.url.replace("valkey://", "rediss://")
+        assert "speaks no TLS" in refused(url)
+        assert "without TLS" in refusal(url)
         assert time.monotonic() - began < SOON
-        assert "without TLS" in said
 
     def test_a_replica(self):
         with closing(Watched()) as watched, closing(open_store(watched.replica.url)) as store:
             with pytest.raises(StoreUnavailable, match="It is a replica: name the primary"):
                 Worker(store).claim()
+            assert "It is a replica: name the primary" in refused(watched.replica.url)
+            assert headway.connect(watched.replica.url, check=False).get("job") is None
             assert [one.what for one in store.diagnose() if one.level == "error"]
 
     def test_a_cluster_that_is_taken_for_one_server(self, cluster):
@@ -179,7 +190,7 @@ class TestRefusals:
         assert any(r"use redis+cluster://" in one for one in said)
 
     def test_one_server_that_is_taken_for_a_cluster(self, server):
-        assert "It is no Cluster" in refusal(server.url.replace("://", "+cluster://"))
+        assert "It is no Cluster" in refused(server.url.replace("://", "+cluster://"))
 
     def test_a_service_that_no_sentinel_knows(self):
         with closing(Watched()) as watched:
@@ -279,7 +290,7 @@ class TestWeather:
                 worker.report(count=2)
             mortal.start()
             answer = worker.report(count=3)
-            assert (answer.outcome, answer.whole) == ("rebuilt", True)
+            assert (answer.outcome, answer.details_version) == ("rebuilt", 0)
             assert answer.version > before
             assert [job.count for job in store.find(scope="s")] == [3]
             assert hears_after_a_loss(subscription, "job")

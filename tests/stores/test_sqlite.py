@@ -15,6 +15,7 @@ import pytest
 from tests.processes import as_nobody, in_a_child, program
 
 from headway.core.errors import InvalidValue, StoreUnavailable
+from headway.core.estimate import Profile
 from headway.core.snapshot import Snapshot
 from headway.stores.sqlite import APPLICATION, SQLiteStore, _search, path_of, url_of
 from headway.testing.store_scene import Worker, hears, known
@@ -641,3 +642,10 @@ class TestInside:
 
     def test_a_record_is_a_snapshot(self, store):
         assert isinstance(store.open(Snapshot(id="job", run="r")).opened, Snapshot)
+
+
+def test_the_kinds_that_were_learnt_last_are_kept(store, monkeypatch):
+    monkeypatch.setattr("headway.stores.sqlite.KINDS", 5)
+    for kind in (*range(8), 3):
+        store.learn(f"kind-{kind}", Profile(1.0, 1))
+    assert [kind for kind in range(8) if store.history(f"kind-{kind}")] == [3, 4, 5, 6, 7]

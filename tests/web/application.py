@@ -75,11 +75,27 @@ def make_flask():
     return app
 
 
+def make_django():
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.web.django.project"
+    from tests.web.django.project import wsgi
+
+    return wsgi
+
+
+def make_django_asgi():
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.web.django.project"
+    from tests.web.django.project import asgi
+
+    return asgi
+
+
 MAKERS = {
     "asgi": make_asgi,
     "wsgi": make_wsgi,
     "starlette": make_starlette,
     "fastapi": make_fastapi,
     "flask": make_flask,
+    "django": make_django,
+    "django-asgi": make_django_asgi,
 }
 application = MAKERS[os.environ["DOOR"]]()

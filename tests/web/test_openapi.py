@@ -15,6 +15,15 @@ DOORS = {
     "fastapi": ("uvicorn", {}),
     "wsgi": ("gunicorn-sync", {}),
     "flask": ("flask", {"STREAMS": "0"}),
+    "django": ("gunicorn-sync", {}),
+    "django-asgi": ("uvicorn", {}),
+}
+TOKEN = "a" * 32
+HEADERS = {
+    "X-User": "root",
+    "Content-Type": "application/json",
+    "Cookie": f"csrftoken={TOKEN}",
+    "X-CSRFToken": TOKEN,
 }
 ENDLESS = "events"
 LEFT_OUT = {
@@ -64,7 +73,7 @@ def test_a_door_answers_as_it_is_described(described):
         @schemathesis_given(operation)
         def ask(case):
             case.call_and_validate(
-                headers={"X-User": "root", "Content-Type": "application/json"},
+                headers=HEADERS,
                 excluded_checks=[check for check in checks if check.__name__ in LEFT_OUT],
             )
 

@@ -26,6 +26,33 @@ def test_leaving_the_block_completes(hw):
     assert (end.status, end.count, end.percent) == ("completed", 2, 100)
 
 
+def test_an_attempt_that_is_to_be_tried_again_is_retrying_and_says_why(hw):
+    for attempt in (1, 2):
+        job = hw.job("Import", id="one", total=3).start()
+        job.advance(attempt)
+        job.retry(ConnectionError("secret"))
+        job.complete()  # too late
+        again = end_of(hw, job)
+        assert (again.status, again.attempt, again.count) == ("retrying", attempt, attempt)
+        assert (again.ended, again.error.type, again.error.text) == (False, "ConnectionError", None)
+    with hw.job("Import", id="one") as job:
+        pass
+    assert [message.text for message in end_of(hw, job).messages] == [
+        "attempt 1: ConnectionError",
+        "attempt 2: ConnectionError",
+    ]
+    assert end_of(hw, job).status == "completed"
+
+
+def test_a_retry_of_a_job_that_was_asked_to_stop_is_its_end(hw):
+    job = hw.job("Import", id="one").start()
+    hw.cancel("one")
+    job.retry()
+    assert end_of(hw, job).status == "cancelled"
+    with pytest.raises(headway.Cancelled):
+        hw.job("Import", id="one").start()
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [

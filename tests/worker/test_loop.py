@@ -52,6 +52,7 @@ class Watched:
     def __init__(self, iterable, weight=None):
         self.ends = []
         self.loop = Loop()
+        self.loop.load = weight and sum(map(weight, iterable))
         self.items = self.loop.over(iterable, lambda _: None, self.end, weight)
 
     def end(self, how):
@@ -291,9 +292,10 @@ def test_while_the_source_is_slow_all_items_show_as_done(wrap):
 def test_items_may_weigh_differently():
     watched = Watched([1, 5, 10], weight=lambda item: item)
     seen = []
-    seen += [(item, watched.loop.completed()) for item in watched.items]
-    assert seen == [(1, 0), (5, 1), (10, 6)]
-    assert watched.ends == [("ran out", 16)]
+    seen += [(item, watched.loop.completed(), watched.loop.weighed) for item in watched.items]
+    assert seen == [(1, 0, (0, 0)), (5, 1, (1, 1)), (10, 2, (2, 6))]
+    assert watched.ends == [("ran out", 3)]
+    assert watched.loop.weighed == (3, 16)
 
 
 def test_a_weighed_loop_that_is_left_counts_what_was_done():
@@ -302,7 +304,8 @@ def test_a_weighed_loop_that_is_left_counts_what_was_done():
         if item == 10:
             break
     watched.items = None
-    assert watched.ends == [("left", 6)]
+    assert watched.ends == [("left", 2)]
+    assert watched.loop.weighed == (2, 6)
 
 
 # Cancelling
@@ -337,7 +340,7 @@ def test_a_weighed_loop_can_be_cancelled():
         for item in watched.items:
             if item == 5:
                 watched.loop.cancel()
-    assert watched.ends == [("cancelled", 6)]
+    assert watched.ends == [("cancelled", 2)]
 
 
 def read(loop, seen, until):

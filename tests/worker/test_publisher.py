@@ -312,6 +312,19 @@ def test_what_is_wrong_with_one_job_does_not_silence_the_others(hw, caplog):
     assert "cannot be reported" in caplog.text
 
 
+def test_a_store_that_went_back_to_older_details_is_told_the_newer_again(recorder, recorded):
+    with recorded.job("Import", id="one") as job:
+        job.message("first")
+        eventually(lambda: recorder.read(["one"], details=True)["one"].messages)
+        with recorder._transaction() as shelf:
+            older = shelf.get("one")
+        job.message("second")
+        eventually(lambda: len(recorder.read(["one"], details=True)["one"].messages) == 2)
+        with recorder._transaction() as shelf:
+            shelf.put(older)
+        assert eventually(lambda: len(recorder.read(["one"], details=True)["one"].messages) == 2)
+
+
 def test_an_emptied_store_is_given_everything_again(faulty, shaky):
     with shaky.job("Import", id="one", total=9, meta={"a": 1}) as job:
         job.advance(4)

@@ -7,6 +7,7 @@ Exception
     ├── UnknownStore         no store answers to this URL
     ├── MissingPackage       a driver or an extra is not installed
     ├── StoreUnavailable     the store cannot be reached, read or written
+    │   └── StoreRefused     it can be reached and says no: its URL or its rights must be changed
     ├── AlreadyRunning       a live job holds this id, and it was to be the only one
     └── JobNotFound          the job did not appear in time, or it is gone
 """
@@ -93,6 +94,10 @@ class StoreUnavailable(HeadwayError):
         super().__init__(f"store {url} is not available: {reason}" + (f".  {advice}" if advice else ""))
         self.url = url
         self.reason = reason
+
+
+class StoreRefused(StoreUnavailable):
+    """The store was reached and says no, and will say so again until its URL or its rights are changed."""
 
 
 class AlreadyRunning(HeadwayError):

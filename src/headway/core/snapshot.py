@@ -59,6 +59,7 @@ class Stage(Struct, frozen=True, omit_defaults=True):
     Attributes:
         weight: Its share of the job's total weight; None when unknown.
         elapsed: Seconds since it began; None when it has not begun.
+        work, total_work: What the done items weigh, and all of them, where items weigh differently.
     """
 
     name: str
@@ -68,11 +69,13 @@ class Stage(Struct, frozen=True, omit_defaults=True):
     unit: str | None = None
     elapsed: float | None = None
     ended: bool = False
+    work: Number | None = None
+    total_work: Number | None = None
 
     @property
     def grid(self) -> int | None:
         """How full it is in ten-thousandths."""
-        return fraction.FULL if self.ended else fraction.bar(self.count, self.total)
+        return fraction.FULL if self.ended else fraction.bar(*position(self))
 
     @property
     def fraction(self) -> float | None:
@@ -236,6 +239,7 @@ class Snapshot(Head, frozen=True, kw_only=True):
     Attributes:
         name: What people call it; ``kind``: what its repetitions have in common (default: the name).
         count: Items done, those of pool workers included; ``total``: of how many; ``unit``: of what.
+        work, total_work: What the done items weigh, and all of them, where items weigh differently.
         activity: What is happening right now.
         stages: The job's own weighted shares, in order.
         total_weight: What all stages and children will weigh together; None when the plan is unknown.
@@ -247,6 +251,8 @@ class Snapshot(Head, frozen=True, kw_only=True):
         rate: Units a second.
         remaining: Estimated seconds left, with the range (low, high) that holds four truths in five.
         estimate_basis: What the estimate rests on: "run", "history" or "both".
+        usual: Seconds that such a job usually takes; None before the second run of its kind.
+        patience: Seconds without progress that are nothing unusual here.
         worker: Who runs it: ``host:pid``.
         message_count: How many messages there are in all; `details` keeps the last 50.
         format: The version of the record's format.
@@ -273,6 +279,10 @@ class Snapshot(Head, frozen=True, kw_only=True):
     remaining_low: float | None = None
     remaining_high: float | None = None
     estimate_basis: str | None = None
+    usual: float | None = None
+    patience: float | None = None
+    work: Number | None = None
+    total_work: Number | None = None
     worker: str | None = None
     message_count: int = 0
     format: int = 1
@@ -293,7 +303,7 @@ class Snapshot(Head, frozen=True, kw_only=True):
             weight = self.totals.weight
             shares.append((weight, self.totals.done / weight if weight else 0))
         return fraction.whole(
-            fraction.bar(self.count, self.total),
+            fraction.bar(*position(self)),
             fraction.members(shares, self.total_weight) if shares else None,
             completed=self.status == "completed",
         )
@@ -369,6 +379,11 @@ class Snapshot(Head, frozen=True, kw_only=True):
         return self.details.meta if self.details else None
 
 
+def position(bar: Snapshot | Stage) -> tuple[Number | None, Number | None]:
+    """How far its bar is, and of how much: in what its items weigh, where they weigh differently."""
+    return (bar.work, bar.total_work) if bar.total_work is not None else (bar.count, bar.total)
+
+
 def as_read(record: Snapshot, totals: Totals, now: datetime) -> Snapshot:
     """The record as a reader sees it at ``now``, by the store's clock: parts added, durations advanced."""
     read_at = now if record.seen_at is None or record.ended else min(record.seen_at, now)
@@ -383,12 +398,17 @@ def as_read(record: Snapshot, totals: Totals, now: datetime) -> Snapshot:
     return later(record, now)
 
 
+_NOT_FELT = dict.fromkeys(
+    ("remaining", "remaining_low", "remaining_high", "estimate_basis", "patience", "rate")
+)
+
+
 def later(snapshot: Snapshot, now: datetime) -> Snapshot:
     """How the same record reads at ``now``, when no word came since it was read."""
     if snapshot.read_at is None or snapshot.ended:
         return snapshot
-    if snapshot.status not in {"running", "stalled"}:
-        return replace(snapshot, read_at=max(now, snapshot.read_at))
+    if snapshot.status not in {"running", "stalled"}:  # what was felt of it is over
+        return replace(snapshot, read_at=max(now, snapshot.read_at), **_NOT_FELT)
     age = max(0.0, (now - snapshot.read_at).total_seconds())
     stalls_at = (snapshot.seen_at or now) + timedelta(seconds=snapshot.lease)
     believed = max(0.0, (min(now, stalls_at) - snapshot.read_at).total_seconds())
@@ -398,7 +418,7 @@ def later(snapshot: Snapshot, now: datetime) -> Snapshot:
     if snapshot.idle_for is not None:
         changed["idle_for"] = snapshot.idle_for + age
     if now > stalls_at:
-        changed |= dict.fromkeys(("remaining", "remaining_low", "remaining_high", "rate"))
+        changed |= _NOT_FELT
         changed["status"] = "stalled"
     else:
         for name in ("remaining", "remaining_low", "remaining_high"):

@@ -23,6 +23,8 @@ from headway.core.snapshot import Details, Error, Head, Snapshot
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from headway.core.estimate import Profile
+
 FORMAT = 1
 
 _BESIDE = {*Head.__struct_fields__, "details", "totals", "read_at"}
@@ -158,8 +160,8 @@ def waiting_frame(id: str) -> dict[str, Any]:
 _PUBLIC = (
     "id", "version", "name", "status", "attempt", "fraction", "percent", "count", "total", "unit",
     "rate", "activity", "stages", "children", "failed_count", "initial", "elapsed", "remaining",
-    "remaining_low", "remaining_high", "estimate_basis", "idle_for", "silent_for", "cancel",
-    "cancellable", "error", "messages", "message_count", "created_at", "started_at", "ended_at",
+    "remaining_low", "remaining_high", "estimate_basis", "usual", "patience", "idle_for", "silent_for",
+    "cancel", "cancellable", "error", "messages", "message_count", "created_at", "started_at", "ended_at",
     "read_at",
 )  # fmt: skip
 _OWNED = (
@@ -183,6 +185,11 @@ def _stage(stage: Any) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
+
+
+def encode_profile(profile: Profile) -> bytes:
+    """What a run left, as JSON in which nothing is left out."""
+    return _encoded(asdict(profile))
 
 
 def encode_cursor(created_at: datetime, id: str) -> str:

@@ -18,6 +18,8 @@ SILENCE = 8.0
 """Seconds without a word that are worth mentioning: a live worker says one at least every 5."""
 STANDSTILL = 10.0
 """Seconds without progress that are worth mentioning, where the usual gap is not longer."""
+LONGER = 1.25
+"""How many times its usual seconds a job may take before that is worth mentioning."""
 SHORT = 5.0
 """Jobs of fewer seconds have no time left worth saying."""
 DWELL = 2.0
@@ -186,13 +188,17 @@ def _near(seconds: float) -> float:
     return min(_ROUND, key=lambda round_: max(round_ / seconds, seconds / round_))
 
 
-def _about(seconds: float) -> str:
-    """One number, to about a tenth."""
+def _about(seconds: float) -> str | None:
+    """One number, to about a tenth; two where the first is small."""
+    whole = _coarse(seconds)
+    has_two = _HOUR < whole < 6 * _HOUR or _DAY < whole < 2 * _DAY
+    return duration(whole) if has_two else _round_words(whole)
+
+
+def _coarse(seconds: float) -> float:
+    """The seconds, to about a tenth."""
     step = next((step for top, step in _STEPS if seconds < top), _DAY)
-    whole = max(step, round(seconds / step) * step)
-    if _HOUR < whole < 6 * _HOUR and whole % _HOUR:
-        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
-    return _round_words(whole)
+    return max(step, round(seconds / step) * step)
 
 
 def _round_words(seconds: float) -> str:
@@ -200,46 +206,61 @@ def _round_words(seconds: float) -> str:
     return f"{seconds / unit:.3g} {name}"
 
 
-class TimeLeft:
-    """Says how long one job will go on, without jumping about.
+class Finish:
+    """When a job is said to end: that time is held while the estimate holds it for likely.
 
-    The finish time that is shown stays while the current estimate holds it for likely, and is replaced at
-    once when not; the words stand for 2 s at least.
+    Between two changes the time left only counts down.  When it changes, it changes at once, never creeping.
     """
 
     def __init__(self) -> None:
-        self._finish: float | None = None
+        self._at: float | None = None
+
+    def left(self, now: float, remaining: float, low: float, high: float) -> float:
+        """Seconds from ``now`` to the time that is held, or that is held from now on."""
+        held = (self._at or 0.0) - now
+        if held <= 0 or not _inner(remaining, low) <= held <= _inner(remaining, high):
+            self._at, held = now + remaining, remaining
+        return held
+
+    def forget(self) -> None:
+        """There is no estimate any more."""
+        self._at = None
+
+
+class TimeLeft:
+    """Says how long one job will go on, without jumping about; the words stand for 2 s at least."""
+
+    def __init__(self) -> None:
+        self._finish = Finish()
         self._words: str | None = None
         self._said_at = float("-inf")
 
     def words(self, snapshot: Snapshot) -> str | None:
         """Time left of the job as it reads now; None where there is no ground for an estimate."""
         remaining, read_at = snapshot.remaining, snapshot.read_at
-        if remaining is None or read_at is None or _is_short(snapshot):
-            self._finish = self._words = None
+        if remaining is None or read_at is None or _has_none(snapshot):
+            self._finish.forget()
+            self._words = None
             return None
         now = read_at.timestamp()
         low, high = snapshot.remaining_low, snapshot.remaining_high
         low, high = remaining if low is None else low, remaining if high is None else high
-        words = left(self._held(now, remaining, low, high), low, high)
+        words = left(self._finish.left(now, remaining, low, high), low, high)
         if self._words is None or now - self._said_at >= DWELL:
             self._said_at = now if words != self._words else self._said_at
             self._words = words
         return self._words
-
-    def _held(self, now: float, remaining: float, low: float, high: float) -> float:
-        held = (self._finish or 0.0) - now
-        if held <= 0 or not _inner(remaining, low) <= held <= _inner(remaining, high):
-            self._finish, held = now + remaining, remaining
-        return held
 
 
 def _inner(remaining: float, bound: float) -> float:
     return remaining * (bound / remaining) ** STEADY if remaining > 0 else 0.0
 
 
-def _is_short(snapshot: Snapshot) -> bool:
+def _has_none(snapshot: Snapshot) -> bool:
+    """Whether nothing should be said: it has ended, is short, or is longer than all that is known of it."""
     if snapshot.ended or snapshot.status == "stalled":
+        return True
+    if snapshot.estimate_basis == "history" and _overrun(snapshot):
         return True
     return (snapshot.elapsed or 0.0) + (snapshot.remaining or 0.0) < SHORT
 
@@ -256,8 +277,8 @@ def state(snapshot: Snapshot) -> str:
 
 
 def worries(snapshot: Snapshot) -> list[str]:
-    """What whoever watches the job should know: silence, standstill, failed items."""
-    said = (_silence(snapshot), _standstill(snapshot), _failures(snapshot))
+    """What whoever watches the job should know: silence, standstill, a long run, failed items."""
+    said = (_silence(snapshot), _standstill(snapshot), _overrun(snapshot), _failures(snapshot))
     return [words for words in said if words]
 
 
@@ -270,17 +291,29 @@ def _silence(snapshot: Snapshot) -> str | None:
 
 
 def _standstill(snapshot: Snapshot) -> str | None:
-    idle_for, gap = snapshot.idle_for, _usual_gap(snapshot)
-    if snapshot.status != "running" or idle_for is None or gap is None or _silence(snapshot):
+    idle_for, patience = snapshot.idle_for, _patience(snapshot)
+    if snapshot.status != "running" or idle_for is None or patience is None or _silence(snapshot):
         return None
-    return f"no progress for {duration(idle_for)}" if idle_for >= max(STANDSTILL, 5 * gap) else None
+    return f"no progress for {duration(idle_for)}" if idle_for >= max(STANDSTILL, patience) else None
 
 
-def _usual_gap(snapshot: Snapshot) -> float | None:
-    """Seconds that a step has taken so far; None for a job that has not counted one."""
+def _overrun(snapshot: Snapshot) -> str | None:
+    elapsed, usual = snapshot.elapsed or 0.0, snapshot.usual
+    if snapshot.status != "running" or not usual or elapsed < SHORT or elapsed <= LONGER * usual:
+        return None
+    return f"longer than usual (usually {duration(_coarse(usual))})"
+
+
+def _patience(snapshot: Snapshot) -> float | None:
+    """Seconds without progress that are nothing unusual; None for a job that has not counted a step.
+
+    They are five steps as these have taken so far, where the worker knows no better.
+    """
+    if snapshot.patience is not None:
+        return snapshot.patience
     steps = (snapshot.count or 0) - snapshot.initial
     steps += sum(stage.count or 0 for stage in snapshot.stages)
-    return (snapshot.elapsed or 0.0) / steps if steps > 0 else None
+    return 5 * (snapshot.elapsed or 0.0) / steps if steps > 0 else None
 
 
 def _failures(snapshot: Snapshot) -> str | None:

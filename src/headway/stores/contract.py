@@ -12,9 +12,11 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from headway.core import arguments
+from headway.core.estimate.profile import KEPT
+from headway.core.estimate.profile import Profile as Profile  # noqa: PLC0414 - a store speaks it
 from headway.core.snapshot import UNENDED, Error, Part, Snapshot
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 PAGE = 50
 """How many jobs a page has where nothing else is asked for."""
 LARGEST_PAGE = arguments.LARGEST_PAGE
-RUNS = 8
+RUNS = KEPT
 """How many runs of a kind are kept for estimates of later ones."""
 KINDS = 1_000
 """Of how many kinds, those that were used last."""
@@ -47,7 +49,8 @@ class Answer(Struct, frozen=True):
         version: The record's version now.
         attempt, run, status, cancel: As the record has them now: enough to learn that one was superseded,
             ended by somebody else, or asked to stop.
-        whole: Whether the store lacks the job's details, and wants them with the next write.
+        details_version: The version that came with the details which the store keeps, 0 where it keeps none.
+            Whoever told others knows that the store has lost them, and tells them again.
         snapshot: With `Store.open`: the record as it was before, details included, or after where this
             call changed nothing; None where nothing was known.  With an opened job: its times are in
             ``created_at`` and ``started_at`` of ``opened``.
@@ -60,7 +63,7 @@ class Answer(Struct, frozen=True):
     run: str | None = None
     status: str = ""
     cancel: str | None = None
-    whole: bool = False
+    details_version: int = 0
     snapshot: Snapshot | None = None
     opened: Snapshot | None = None
 
@@ -89,22 +92,6 @@ class Page(Struct, frozen=True):
         return self.jobs[index]
 
 
-class Profile(Struct, frozen=True, omit_defaults=True):
-    """What a completed run leaves for estimates of later ones.
-
-    Attributes:
-        seconds: How long it took.
-        total: How much work it was.
-        done: Work done, in ten-thousandths, after each 1/64 of its time.
-        width: ln of the factor by which its ranges should have been wider.
-    """
-
-    seconds: float
-    total: float
-    done: tuple[int, ...] = field(default=())
-    width: float | None = None
-
-
 class Finding(Struct, frozen=True):
     """One thing that a store says of its own health.
 
@@ -120,7 +107,13 @@ class Finding(Struct, frozen=True):
 
 
 class Subscription(ABC):
-    """A standing question: which of these jobs have changed?  Used by one thread at a time, but `close`."""
+    """A standing question: which of these jobs have changed?  Used by one thread at a time, but `close`.
+
+    Attributes:
+        polls: Whether it finds changes by looking again and again, instead of being told.
+    """
+
+    polls: bool = False
 
     @abstractmethod
     def add(self, ids: Collection[str] = (), scopes: Collection[str | None] = ()) -> None:
@@ -233,6 +226,16 @@ class Store(ABC):
     def learn(self, kind: str, profile: Profile | None) -> None:
         """Keep what a completed run left; None forgets the kind.  The last 1,000 kinds used are kept."""
 
+    def check(self) -> None:  # noqa: B027 - files say no to nobody
+        """Look whether jobs can be reported to it; nothing is left behind.
+
+        For stores on a server, which may say no.
+
+        Raises:
+            StoreRefused: It says no: a wrong password, a missing database or right, a replica.
+            StoreUnavailable: It cannot be reached now.
+        """
+
     def diagnose(self) -> list[Finding]:
         """What whoever runs it should know: engine, version, and what endangers records or delays changes.
 
@@ -255,6 +258,8 @@ class Store(ABC):
 
 class Polling(Subscription):
     """Finds changes by reading what is watched again and again."""
+
+    polls = True
 
     def __init__(self, store: Store, every: float = POLL) -> None:
         self._store = store

@@ -21,7 +21,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
@@ -98,6 +98,7 @@ class FileStore(TransactionalStore):
         self._log = Log(self._folder)
         self._markers = Markers(self._folder)
         self._lock = (os.getpid(), threads.lock())
+        self._learnt = count()
         super().__init__(url_of(self.path), clock or self._server_clock)
 
     def _server_clock(self) -> datetime:
@@ -279,31 +280,33 @@ class FileStore(TransactionalStore):
 
     def history(self, kind: str) -> list[Profile]:
         """See `Store.history`."""
-        return self._persist(lambda: list(self._known_runs(kind)))
+        return self._persist(lambda: self._known_runs(kind))
 
     def learn(self, kind: str, profile: Profile | None) -> None:
-        """See `Store.learn`."""
+        """See `Store.learn`; each run is a file of its own, so that those who learn at once lose none."""
         self._persist(partial(self._learn, kind, profile))
 
     def _learn(self, kind: str, profile: Profile | None) -> None:
-        path = self._kind(kind)
+        folder = self._kind(kind)
         if profile is None:
-            self._folder.remove(path)
+            self._folder.destroy(folder)
             return
-        known = self._known_runs(kind)
-        data = msgspec.json.encode(_Kind(kind, (*known, profile)[-RUNS:]))
-        if not self._folder.put(path, data):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder.put(path, data)
-        if not known:
-            self._forget_kinds(path.parent)
+        data = msgspec.json.encode(_Run(kind, profile))
+        name = f"{micros(self.clock()):016d}-{next(self._learnt):06d}-{self._folder.token}"
+        while not self._folder.put(folder / name, data):  # the kind is new, or was just forgotten
+            folder.mkdir(parents=True, exist_ok=True)
+            self._forget_kinds(folder.parent)
+        for old in sorted(self._folder.names(folder))[:-RUNS]:
+            self._folder.remove(folder / old)
 
     def _kind(self, kind: str) -> Path:
         return self.path / KINDS_IN / key_of(kind)
 
-    def _known_runs(self, kind: str) -> tuple[Profile, ...]:
-        found = self._folder.read(self._kind(kind), _kinds.decode)
-        return found.said.runs if found is not None and found.said is not None else ()
+    def _known_runs(self, kind: str) -> list[Profile]:
+        folder = self._kind(kind)
+        names = sorted(self._folder.names(folder))[-RUNS:]
+        found = [self._folder.read(folder / name, _runs.decode) for name in names]
+        return [run.said.profile for run in found if run is not None and run.said is not None]
 
     def _forget_kinds(self, folder: Path) -> None:
         """Keep those that were learnt last."""
@@ -311,7 +314,7 @@ class FileStore(TransactionalStore):
         if len(names) > KINDS:
             by_age = sorted(names, key=lambda name: self._folder.age(folder / name))
             for name in by_age[KINDS:]:
-                self._folder.remove(folder / name)
+                self._folder.destroy(folder / name)
 
     def diagnose(self) -> list[Finding]:
         """See `Store.diagnose`."""
@@ -424,14 +427,14 @@ def _by_job(
     return found
 
 
-class _Kind(Struct, frozen=True):
-    """What the last runs of a kind left."""
+class _Run(Struct, frozen=True):
+    """What a run of a kind left."""
 
     kind: str
-    runs: tuple[Profile, ...] = ()
+    profile: Profile
 
 
-_kinds = msgspec.json.Decoder(_Kind)
+_runs = msgspec.json.Decoder(_Run)
 
 
 class _Change:
@@ -522,6 +525,7 @@ class _Change:
             head,
             _raw(kept.facts),
             NOTHING if kept.error is None else _raw(kept.error),
+            details_version=kept.details_version,
             changes=own,
             lead=lead,
             begun=number if restarted or old is None else old.begun,
@@ -630,6 +634,8 @@ def _raw(value: bytes | str) -> Raw:
 
 class _Watch(Subscription):
     """Looks at the markers of scopes and at the logs of what lives, see fact 3 of this module."""
+
+    polls = True
 
     def __init__(
         self, log: Log, markers: Markers, persist: Callable[[Callable[[], set[str]]], set[str]]

@@ -98,6 +98,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     Attributes:
         head, facts, error: What is kept of the job.
         details: The same, where they are small; else ``details_in`` names their file.
+        details_version: The version that came with them.
         changes: Changes of the job that are not counted by its parts.
         lead: By how much the version is ahead of the sum of all changes.
         begun: The number of the entry with which its attempt began; its parts lie under this number.
@@ -112,6 +113,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     error: Raw = NOTHING
     details: Raw = NOTHING
     details_in: str | None = None
+    details_version: int = 0
     changes: int = 0
     lead: int = 0
     begun: int = 0
@@ -231,7 +233,8 @@ class State:
         """What is kept of it; None where nothing is known."""
         if self.head is None or self.entry is None:
             return None
-        return Kept(self.head, bytes(self.entry.facts), self._details, _bytes(self.entry.error))
+        entry, error = self.entry, _bytes(self.entry.error)
+        return Kept(self.head, bytes(entry.facts), self._details, error, entry.details_version)
 
     @cached_property
     def parts(self) -> dict[str, Part]:

@@ -37,7 +37,7 @@ from msgspec.structs import replace
 
 from headway import threads
 from headway.core import arguments, transitions, wire
-from headway.core.errors import InvalidValue, MissingPackage, StoreUnavailable
+from headway.core.errors import InvalidValue, MissingPackage, StoreRefused, StoreUnavailable
 from headway.core.snapshot import TIMES, Details, Head, Snapshot, Totals, as_read
 from headway.core.transitions import micros, moment
 from headway.stores.connections import TIMEOUT, Connections, without_secrets
@@ -126,11 +126,11 @@ class PostgresStore(Store):
         columns = ", ".join(f"(sight.job).{name}" for name in _COLUMNS)
         details = ", ".join(f"sight.{name}" for name in (*_DETAILS, "told"))
         rows = self._call(
-            f"SELECT outcome, now, (sight.job).detailed, {columns}, {details} "
+            f"SELECT outcome, now, (sight.job).details_version, {columns}, {details} "
             f"FROM {self.schema}.open(%s::jsonb, %s, %s) AS sight",
             [_encoded(_told(record)), over, exclusive],
         )
-        (outcome, now, _, *before), (_, _, detailed, *after) = rows[0], rows[-1]
+        (outcome, now, _, *before), (_, _, details_version, *after) = rows[0], rows[-1]
         snapshot = None if before[0] is None else _snapshot(before, moment(now))
         if after[0] is None:
             return Answer(outcome)
@@ -144,7 +144,7 @@ class PostgresStore(Store):
             run=job.run,
             status=job.status,
             cancel=job.cancel,
-            whole=not detailed,
+            details_version=details_version or 0,
             snapshot=snapshot,
             opened=replace(job, details=None) if len(rows) > 1 else None,
         )
@@ -247,6 +247,10 @@ class PostgresStore(Store):
         """See `Store.learn`."""
         data = None if profile is None else msgspec.json.encode(profile).decode()
         self._call(f"SELECT {self.schema}.learn(%s, %s, %s, %s)", [_clean(kind), data, RUNS, KINDS])
+
+    def check(self) -> None:
+        """See `Store.check`."""
+        self.request_cancel("headway-check")
 
     def diagnose(self) -> list[Finding]:
         """See `Store.diagnose`."""
@@ -359,7 +363,7 @@ class PostgresStore(Store):
         else:
             advice = "Run `headway migrate` with this URL"
         reason = f"its tables have layout {layout}, this version of headway knows {LAYOUT}"
-        raise StoreUnavailable(self._shown, reason, advice)
+        raise StoreRefused(self._shown, reason, advice)
 
     def _make(self, link: Link) -> bool:
         """Make schema, tables and functions where nobody has; whether this call did."""
@@ -379,16 +383,25 @@ class PostgresStore(Store):
     def unavailable(self, error: BaseException) -> StoreUnavailable:
         """What a driver's error means for whoever uses the store."""
         reason = " ".join(str(error).split()) or type(error).__name__
-        return StoreUnavailable(self._shown, reason, self._advice(error))
+        refusal = self._refusal(error, reason)
+        if refusal is not None:
+            return StoreRefused(self._shown, reason, refusal)
+        passing = next((advice for kinds, advice in _PASSING if isinstance(error, kinds)), "")
+        return StoreUnavailable(self._shown, reason, passing)
 
-    def _advice(self, error: BaseException) -> str:
+    def _refusal(self, error: BaseException, reason: str) -> str | None:
+        """What to change where the server will say the same the next time."""
         if isinstance(error, errors.InsufficientPrivilege):
             return (
                 f"Let the owner run `headway migrate` with this URL, and then: GRANT USAGE ON SCHEMA "
                 f"{self.schema} TO …; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "
                 f"{self.schema} TO …"
             )
-        return next((advice for kinds, advice in _ADVICE if isinstance(error, kinds)), "")
+        if isinstance(error, psycopg.OperationalError):
+            refusal = next((advice for words, advice in _LOGIN if words in reason), None)
+            if refusal is not None:
+                return refusal
+        return next((advice for kinds, advice in _REFUSALS if isinstance(error, kinds)), None)
 
     def _notices_found(self, *, standby: bool) -> Finding:
         notices = _Notices(self)
@@ -406,13 +419,26 @@ class PostgresStore(Store):
         return Finding("ok", "its notices arrive")
 
 
-_ANSWER = "id, outcome, version, attempt, run, status, cancel, whole, scope, rings"
+_ANSWER = "id, outcome, version, attempt, run, status, cancel, details_version, scope, rings"
 _THERE = "SELECT to_regprocedure(%s) IS NOT NULL, to_regnamespace(%s) IS NOT NULL"
-_ADVICE: tuple[tuple[Any, str], ...] = (
-    (errors.ReadOnlySqlTransaction, "It takes no writes: name the primary (target_session_attrs=read-write)"),
+_PASSING: tuple[tuple[Any, str], ...] = (
     (errors.LockNotAvailable, "Another transaction holds the record"),
     (errors.TooManyConnections, "Raise max_connections, or put PgBouncer before it"),
     ((errors.DiskFull, errors.OutOfMemory), "Make room"),
+)
+"""What to do about what may pass."""
+_LOGIN = (
+    ("password authentication failed", "Correct the user or the password in the URL"),
+    ("no password supplied", "Put the password into the URL: postgresql://user:password@host/database"),
+    ("no pg_hba.conf entry", "Let the server's pg_hba.conf admit this user from here"),
+    ("does not support SSL", "The server speaks no TLS: take sslmode=require out of the URL"),
+    ("certificate verify failed", "Name the authority that signed its certificate: ?sslrootcert=/path"),
+    ("is not permitted to log in", "Name a role that may log in"),
+    ("does not exist", "Correct user and database in the URL"),
+)
+"""What to do about what a server says before anybody is let in; the driver gives its words only."""
+_REFUSALS: tuple[tuple[Any, str], ...] = (
+    (errors.ReadOnlySqlTransaction, "It takes no writes: name the primary (target_session_attrs=read-write)"),
     (
         (errors.UntranslatableCharacter, errors.CharacterNotInRepertoire),
         "The database's encoding must be UTF8",
@@ -422,6 +448,7 @@ _ADVICE: tuple[tuple[Any, str], ...] = (
         "The schema holds something else; name another (?schema=…)",
     ),
 )
+"""What to do about what a server says again and again."""
 _HEALTH = """SELECT current_setting('server_version'), current_setting('synchronous_commit'),
     pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', current_setting('server_encoding'),
     current_setting('fsync') = 'on', current_setting('max_connections')::int
@@ -850,7 +877,7 @@ class _Notices(Subscription):
             self.connect()
         except _NoNotices:
             self._store.warn_of_polling()
-            self._polling = Polling(self._store)
+            self._polling, self.polls = Polling(self._store), True
             self._polling.add(self._ids, self._scopes)
 
     def _leave_to_the_pooler(self) -> None:

@@ -25,7 +25,7 @@ from msgspec.structs import asdict, replace
 
 from headway import threads
 from headway.core import arguments, transitions, wire
-from headway.core.errors import StoreUnavailable
+from headway.core.errors import StoreRefused, StoreUnavailable
 from headway.core.snapshot import TIMES, Details, Head, Snapshot, Totals, as_read
 from headway.core.transitions import micros, moment
 from headway.stores.contract import (
@@ -179,6 +179,16 @@ class RedisStore(Store):
         told = None if profile is None else msgspec.json.encode(profile).decode()
         self._find("learn", {"kind": kind, "profile": told})
 
+    def check(self) -> None:
+        """See `Store.check`: a sweep of what is not there must be allowed to write."""
+        try:
+            self._ask([("headway-check", "sweep", {})])
+        except StoreRefused:
+            raise
+        except StoreUnavailable:
+            self._servers.look_for_plain_text()
+            raise
+
     def diagnose(self) -> list[Finding]:
         """See `Store.diagnose`."""
         found = [one for name, facts in self._servers.facts().items() for one in _findings(name, facts)]
@@ -304,7 +314,7 @@ class _Said(NamedTuple):
     outcome: bytes
     at: bytes
     packed: bytes | None
-    lacks_details: int
+    details_version: bytes
     rang: int
     place: bytes | None
     record: Sequence[bytes | None] | None
@@ -319,7 +329,7 @@ class _Said(NamedTuple):
             return Answer(outcome)
         head = _head(self.packed)
         known = (head.version, head.attempt, head.run, head.status, head.cancel)
-        return Answer(outcome, *known, whole=bool(self.lacks_details))
+        return Answer(outcome, *known, details_version=int(self.details_version))
 
     @property
     def before(self) -> Snapshot | None:

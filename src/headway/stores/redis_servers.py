@@ -16,13 +16,13 @@ Facts behind what may look odd here:
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from hashlib import sha1
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from headway.core.errors import InvalidValue, MissingPackage, StoreUnavailable
+from headway.core.errors import InvalidValue, MissingPackage, StoreRefused, StoreUnavailable
 from headway.stores.connections import TIMEOUT, Connections, split_options, without_secrets
 
 try:
@@ -153,9 +153,25 @@ class Servers:
         reason = " ".join(str(error).split()) or type(error).__name__
         for secret in self._secrets:
             reason = reason.replace(secret, "***")
-        return StoreUnavailable(
-            self.shown, reason.rstrip("."), self._advice(f"{type(error).__name__} {reason}")
-        )
+        said = f"{type(error).__name__} {reason}"
+        refusal, passing = self._refusal(said), _advice(_PASSING, said)
+        kind = StoreRefused if refusal else StoreUnavailable
+        return kind(self.shown, reason.rstrip("."), refusal or passing)
+
+    def look_for_plain_text(self) -> None:
+        """Where encryption was asked for, look whether the port answers without it.
+
+        A server that speaks no TLS waits for the end of a line and says nothing.
+
+        Raises:
+            StoreRefused: It does.
+        """
+        settings = {name: value for name, value in self._settings.items() if not name.startswith("ssl_")}
+        if settings.pop("connection_class", None) is None:
+            return
+        settings["host"], settings["port"] = self._hosts[0]
+        if _answers(settings):
+            raise StoreRefused(self.shown, "its port speaks no TLS", _PLAIN)
 
     @contextmanager
     def _reached(self) -> Iterator[Client]:
@@ -165,10 +181,11 @@ class Servers:
         except Unheard as error:
             raise self.unavailable(error) from error
 
-    def _advice(self, reason: str) -> str:
-        if "NOPERM" in reason or "NoPermission" in reason:
+    def _refusal(self, said: str) -> str:
+        """What to change where a server will say the same the next time."""
+        if "NOPERM" in said or "NoPermission" in said:
             return f"Its user needs: {access_rule(self.prefix)}"
-        return next((advice for sign, advice in _ADVICE if sign.lower() in reason.lower()), "")
+        return _advice(_REFUSALS, said)
 
     def _addresses(self, scheme: str, place: str) -> tuple[list[tuple[str, int]], str, str]:
         """The hosts, the service that Sentinels watch over, and the URL as if there were one host."""
@@ -411,29 +428,49 @@ def access_rule(prefix: str) -> str:
     return f"~{prefix}:* &{prefix}:* {COMMANDS}"
 
 
-_ADVICE = (
+def _answers(settings: dict[str, Any]) -> bool:
+    """Whether a server says anything at all."""
+    with closing(redis.Redis(connection_pool=ConnectionPool(max_connections=1, **settings))) as client:
+        try:
+            client.ping()
+        except (exceptions.ResponseError, exceptions.AuthenticationError):
+            return True
+        except Unheard:
+            return False
+        return True
+
+
+def _advice(table: Sequence[tuple[str, str]], said: str) -> str:
+    return next((advice for sign, advice in table if sign.lower() in said.lower()), "")
+
+
+_PLAIN = "Use redis://, or name the port that does"
+_REFUSALS = (
     ("WRONGPASS", "Correct the user or the password in the URL"),
     ("invalid username-password", "Correct the user or the password in the URL"),
     ("NOAUTH", "Put the password into the URL: redis://:password@host"),
     ("without any password configured", "Leave the password out of the URL: this server asks for none"),
     ("Authentication required", "Put the password into the URL: redis://:password@host"),
     ("DB index is out of range", "Name a database that the server has: redis://host:6379/0"),
-    ("WRONG_VERSION_NUMBER", "The port speaks no TLS: use redis://, or name the port that does"),
-    ("record layer failure", "The port speaks no TLS: use redis://, or name the port that does"),
+    ("WRONG_VERSION_NUMBER", f"The port speaks no TLS.  {_PLAIN}"),
+    ("record layer failure", f"The port speaks no TLS.  {_PLAIN}"),
     ("CERTIFICATE_VERIFY_FAILED", "Name the authority that signed its certificate: ?ssl_ca_certs=/path"),
     ("READONLY", "It is a replica: name the primary, or use redis+sentinel://"),
+    ("MOVED", "It is part of a Cluster: use redis+cluster://"),
+    ("cluster mode is not enabled", "It is no Cluster: use redis://"),
+    ("cluster support disabled", "It is no Cluster: use redis://"),
+    ("unknown command", "headway needs scripts (EVALSHA), which this server or proxy does not have"),
+)
+"""What to do about what a server says again and again."""
+_PASSING = (
     ("MASTERDOWN", "It is a replica that has lost its primary: name the primary, or use redis+sentinel://"),
     ("No master found", "No Sentinel knows a primary of that name: correct the service in the URL"),
     ("used memory > 'maxmemory'", "It is out of memory: raise its maxmemory, or free some"),
     ("MISCONF", "It cannot write its file: look at its log"),
     ("LOADING", "It has just started and reads its file"),
-    ("MOVED", "It is part of a Cluster: use redis+cluster://"),
     ("CLUSTERDOWN", "Some of its slots have no server"),
-    ("cluster mode is not enabled", "It is no Cluster: use redis://"),
-    ("cluster support disabled", "It is no Cluster: use redis://"),
     ("Connection closed by server", "If it speaks TLS, use rediss://"),
     ("Timeout connecting to server", "Correct host and port; a port without TLS is redis://"),
     ("Connection refused", "Start the server, or correct host and port"),
-    ("unknown command", "headway needs scripts (EVALSHA), which this server or proxy does not have"),
 )
-"""What to do about what a server or the driver says."""
+"""What to do about what may pass."""

@@ -82,7 +82,7 @@ CREATE TABLE job (
     run TEXT, status TEXT NOT NULL, cancel TEXT, cancellable INTEGER NOT NULL, lease REAL NOT NULL,
     retention REAL NOT NULL, scope TEXT, parent TEXT, parent_attempt INTEGER, created_at INTEGER,
     started_at INTEGER, ended_at INTEGER, seen_at INTEGER, expires_at INTEGER,
-    facts TEXT NOT NULL, details TEXT, error TEXT, seq INTEGER NOT NULL
+    facts TEXT NOT NULL, details TEXT, error TEXT, details_version INTEGER NOT NULL, seq INTEGER NOT NULL
 );
 CREATE INDEX job_created ON job (created_at, id);
 CREATE INDEX job_status ON job (status, created_at, id);
@@ -103,11 +103,13 @@ CREATE INDEX profile_kind ON profile (kind, at);
 """
 _LAST = "SELECT max((SELECT coalesce(max(seq), 0) FROM job), (SELECT coalesce(max(seq), 0) FROM gone))"
 _HEAD = Head.__struct_fields__
-_COLUMNS = ", ".join((*_HEAD, "facts", "details", "error"))
+_FIELDS = Kept._fields[1:]
+_COLUMNS = ", ".join((*_HEAD, *_FIELDS))
+_VALUES = ", ".join("?" * (len(_HEAD) + len(_FIELDS)))
 _PUT = (
-    f"INSERT INTO job ({_COLUMNS}, seq) VALUES ({', '.join('?' * (len(_HEAD) + 3))}, ({_LAST}) + 1) "
+    f"INSERT INTO job ({_COLUMNS}, seq) VALUES ({_VALUES}, ({_LAST}) + 1) "
     "ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in (*_HEAD[1:], "facts", "details", "error"))
+    + ", ".join(f"{name} = excluded.{name}" for name in (*_HEAD[1:], *_FIELDS))
     + ", seq = iif(excluded.version = job.version, job.seq, excluded.seq)"
 )
 _PART = Part.__struct_fields__
@@ -244,6 +246,8 @@ class _SQLiteTransaction:
         self._execute = connection.execute
 
     def get(self, id: str) -> Kept | None:
+        if not id.isascii():  # no id is; a lone surrogate would raise
+            return None
         row = self._execute(f"SELECT {_COLUMNS} FROM job WHERE id = ?", (id,)).fetchone()
         return None if row is None else _kept(row)
 
@@ -389,11 +393,7 @@ def _row(kept: Kept) -> list[Any]:
     for place in _TIMES:
         if values[place] is not None:
             values[place] = micros(values[place])
-    return [*values, *(_text(part) for part in kept[1:])]
-
-
-def _text(value: bytes | str | None) -> str | None:
-    return value.decode() if isinstance(value, bytes) else value
+    return [*values, *(part.decode() if isinstance(part, bytes) else part for part in kept[1:])]
 
 
 class _Connection:
@@ -729,6 +729,8 @@ def _alone(path: Path) -> Iterator[None]:
 
 class _Watch(Subscription):
     """Looks at the change counter of the file, and at what has changed when it has moved."""
+
+    polls = True
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection

@@ -28,6 +28,7 @@ class Kept(NamedTuple):
     facts: bytes | str
     details: bytes | str | None = None
     error: bytes | str | None = None
+    details_version: int = 0
 
 
 class Transaction(Protocol):
@@ -249,12 +250,15 @@ class TransactionalStore(Store):
             return None
         now = old or Kept(decision.head, b"{}")
         if record is not None:
-            details = now.details
+            details, version = now.details, decision.head.version
             if decision.restarts:
                 details = wire.details_of_next_attempt(details, record.details, begun=decision.head.phase > 0)
             elif record.details is not None:
                 details = wire.encode_details(record.details)
-            now = now._replace(facts=wire.encode_facts(record), details=details)
+            else:
+                version = now.details_version
+            version = version if details is not None else 0
+            now = now._replace(facts=wire.encode_facts(record), details=details, details_version=version)
         if error is not None:
             now = now._replace(error=wire.encode_error(error))
         if decision.restarts:
@@ -290,7 +294,7 @@ class TransactionalStore(Store):
             run=head.run,
             status=head.status,
             cancel=head.cancel,
-            whole=kept.details is None,
+            details_version=kept.details_version,
             snapshot=snapshot,
             opened=opened,
         )

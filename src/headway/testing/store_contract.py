@@ -266,9 +266,10 @@ class Order(Scene):
         version = worker.report(scope="user/1", details=Details(meta=1)).version
         empty("job")
         answer = worker.report(scope="user/1", count=7)
-        assert (answer.outcome, answer.whole) == ("rebuilt", True)
+        assert (answer.outcome, answer.details_version) == ("rebuilt", 0)
         assert answer.version > version
-        assert worker.report(scope="user/1", count=8, details=Details(meta=1)).whole is False
+        answer = worker.report(scope="user/1", count=8, details=Details(meta=1))
+        assert answer.details_version == answer.version
         job = known(store, details=True)
         assert (job.attempt, job.count, job.scope, job.meta) == (2, 8, "user/1", 1)
         assert job.started_at == worker.opened.started_at
@@ -559,14 +560,25 @@ class Beside(Scene):
 
     def test_a_write_without_details_keeps_those_that_are_known(self, store: Store, worker: Worker) -> None:
         worker.claim()
-        worker.report(details=Details((NOTE,)))
-        assert worker.report(count=1).whole is False
+        told = worker.report(details=Details((NOTE,)))
+        assert worker.report(count=1).details_version == told.version
         assert known(store, details=True).messages == (NOTE,)
 
-    def test_a_store_that_lacks_details_asks_for_them(self, store: Store, worker: Worker) -> None:
-        assert worker.claim().whole is True
-        assert worker.report().whole is True
-        assert worker.report(details=Details()).whole is False
+    def test_a_store_says_with_which_version_its_details_came(self, store: Store, worker: Worker) -> None:
+        assert worker.claim().details_version == 0
+        assert worker.report(count=1).details_version == 0
+        told = worker.report(details=Details())
+        assert told.details_version == told.version
+        assert worker.report(count=2).details_version == told.version
+        assert store.write([], [], ["job"])["job"].details_version == told.version
+
+    def test_a_claim_that_takes_details_over_gives_them_its_version(
+        self, store: Store, worker: Worker
+    ) -> None:
+        worker.claim()
+        worker.report("failed", details=Details((NOTE,)))
+        claimed = Worker(store, run="worker-2").claim()
+        assert claimed.details_version == claimed.version
 
     def test_a_job_that_is_not_live_can_be_forgotten(
         self, store: Store, another: Store, in_state: Bring
@@ -661,7 +673,12 @@ class Beside(Scene):
         ids = [f"job-{number}" for number in range(1200)]
         assert set(store.read(ids)) == set(ids[:30])
         assert store.read([]) == {}
-        assert store.read(["", "no id at all\n", "\ud800"]) == {}
+        impossible = ["", "no id at all\n", "\ud800"]
+        assert store.read(impossible) == {}
+        assert {answer.outcome for answer in store.write([], [], impossible).values()} == {"missing"}
+        for id in impossible:
+            assert store.request_cancel(id).outcome == store.end(id, 1, "failed").outcome == "missing"
+            assert store.forget(id) is False
 
     def test_a_store_that_was_closed_can_be_used_again(self, store: Store, worker: Worker) -> None:
         worker.claim()
@@ -979,6 +996,25 @@ class Learning(Scene):
         assert [run.seconds for run in runs] == [2, 3, 4, 5, 6, 7, 8, 9]
         assert runs[0] == Profile(2.0, 100, (0, 5_000, 10_000), 0.5)
         assert store.history("unknown") == []
+
+    def test_what_a_run_left_comes_back_whole(self, store: Store, another: Store) -> None:
+        shape = tuple(range(0, 10_000, 158))
+        left = Profile(3.5, 2.0**53, (*shape, 10_000), -1.2, {"Lesen \u2028": 1.25, "\x00": 2.0})
+        store.learn("a kind: with / signs, \u4e2d\u6587", left)
+        assert another.history("a kind: with / signs, \u4e2d\u6587") == [left]
+
+    def test_many_that_learn_at_once_lose_no_run(self, store: Store, another: Store) -> None:
+        def learn(of: Store, number: int) -> None:
+            of.learn("crowded", Profile(float(number), 1))
+
+        learners = [
+            threading.Thread(target=learn, args=((store, another)[number % 2], number)) for number in range(8)
+        ]
+        for learner in learners:
+            learner.start()
+        for learner in learners:
+            learner.join()
+        assert sorted(run.seconds for run in another.history("crowded")) == list(range(8))
 
     def test_a_kind_can_be_forgotten(self, store: Store) -> None:
         store.learn("夜間", Profile(1.0, 1))

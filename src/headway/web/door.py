@@ -163,7 +163,7 @@ def _opened(store: str | Store | Headway | None) -> Headway:
 
 
 def _static_files() -> Any:
-    folder = resources.files("headway.web") / "static"
+    folder = resources.files("headway.web") / "static" / "headway"
     for entry in folder.iterdir() if folder.is_dir() else ():
         if entry.is_file() and not entry.name.startswith((".", "_")):
             yield entry.name, _static(entry.name, entry.read_bytes())

@@ -95,8 +95,20 @@ class Links:
 
     def _sign(self, claim: _Claim) -> str:
         expires = self._clock() + arguments.seconds(claim.expires, "expires")
-        token: Any = self._signer.dumps([*msgspec.structs.astuple(claim)[:-1], round(expires, 3)])
+        return self._signed([*msgspec.structs.astuple(claim)[:-1], round(expires, 3)])
+
+    def _signed(self, value: list[Any]) -> str:
+        token: Any = self._signer.dumps(value)
         return token.decode() if isinstance(token, bytes) else str(token)
+
+    def _unsigned(self, token: str) -> Any:
+        """What was signed; None where we did not sign it."""
+        from itsdangerous import BadData
+
+        try:
+            return self._signer.loads(token)
+        except BadData:
+            return None
 
     def _claims(self, request: Request, action: Action) -> list[_Claim]:
         scheme, _, given = request.header("authorization").partition(" ")
@@ -106,13 +118,11 @@ class Links:
         return [claim for claim in map(self._claim, tokens) if claim is not None]
 
     def _claim(self, token: str) -> _Claim | None:
-        from itsdangerous import BadData
-
         if not token or len(token) > LONGEST_TOKEN:
             return None
         try:
-            return msgspec.convert(self._signer.loads(token), _Claim)
-        except (BadData, msgspec.ValidationError):
+            return msgspec.convert(self._unsigned(token), _Claim)
+        except msgspec.ValidationError:
             return None
 
 

@@ -64,6 +64,11 @@ def cross_site() -> Response:
     return _answer(403, "cross-site", "Not from here", detail)
 
 
+def unproven(reason: str) -> Response:
+    """A page that did not prove, the way its framework demands it, that it is one of this site."""
+    return _answer(403, "cross-site", "Not from here", f"Send this site's CSRF token.  {reason}".strip())
+
+
 def may_not_cancel() -> Response:
     """A viewer."""
     return _answer(403, "may-not-cancel", "Not yours to stop", "You may see this job, but not stop it.")

@@ -84,6 +84,8 @@ class Job(Struct, kw_only=True):
     remaining_low: Seconds | None
     remaining_high: Seconds | None
     estimate_basis: Literal["run", "history", "both"] | None
+    usual: Seconds | None
+    patience: Seconds | None
     idle_for: Seconds | None
     silent_for: Seconds | None
     cancel: Literal["requested", "seen"] | None

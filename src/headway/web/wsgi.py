@@ -39,7 +39,7 @@ TICK = 0.5
 RELAY = 0.02
 """Seconds between two looks of greenlets at what a thread told them."""
 GREENLETS, DEVELOPMENT = 1_000, 100
-"""Streams under gevent, and under Werkzeug's server, which starts a thread for each request."""
+"""Streams under gevent, and under servers for development, which start a thread for each request."""
 
 
 def app(access: Access | None = None, store: str | Store | Headway | None = None, **settings: Any) -> App:
@@ -79,7 +79,7 @@ class App:
         given = self.door.settings.streams
         if not environ.get("wsgi.multithread"):
             return 0
-        return streams_of(environ) if given is None else given
+        return streams_of() if given is None else given
 
     def answer(self, request: Request, streams: int) -> Answer:
         """Answer one request; the body is closed by whoever takes it."""
@@ -269,14 +269,15 @@ def request_of(environ: Mapping[str, Any], native: Any = None) -> Request:
     )
 
 
-def streams_of(environ: Mapping[str, Any]) -> int:
+def streams_of() -> int:
     """How many streams a server with threads can bear.
 
     A quarter of the threads that bear the same name but for the number at its end, as pools name theirs.
     """
     if threads.patched():
         return GREENLETS
-    if environ.get("SERVER_SOFTWARE", "").startswith("Werkzeug/"):
+    name = threading.current_thread().name
+    if name.endswith("(process_request_thread)"):  # Werkzeug and Django build on it
         return DEVELOPMENT
-    kin = threading.current_thread().name.rstrip("0123456789")
+    kin = name.rstrip("0123456789")
     return sum(thread.name.rstrip("0123456789") == kin for thread in threading.enumerate()) // 4

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from headway import threads
 from headway.core import arguments
 from headway.core.errors import Cancelled
 from headway.core.snapshot import LARGEST
-from headway.worker.loop import AsyncLoop, AsyncPosition, Ended, How, Loop
+from headway.worker.loop import AsyncLoop, AsyncPosition, Ended, How, Loop, Weighed
 
 if TYPE_CHECKING:
     from headway.core.snapshot import Number
@@ -33,8 +42,8 @@ class Bar:
     """
 
     __slots__ = (
-        "__weakref__", "_adopt", "_count", "_counts", "_initial", "_lock", "_loops", "_plain_step",
-        "_total", "_total_found", "_unit",
+        "__weakref__", "_adopt", "_count", "_counts", "_initial", "_load", "_lock", "_loops",
+        "_plain_step", "_total", "_total_found", "_unit",
     )  # fmt: skip
 
     activity: str | None
@@ -45,6 +54,7 @@ class Bar:
         self._initial = arguments.amount(initial, "initial")
         self._count: Number = self._initial
         self._loops: tuple[Position, ...] = ()
+        self._load: Weighed | None = None
         self._counts = self._total is not None or bool(self._initial)
         self._total_found = False
         self._plain_step: Number | None = _ONE
@@ -136,6 +146,23 @@ class Bar:
         self._counts = self._counts or total is not None
 
     @property
+    def work(self) -> Weighed | None:
+        """What the done items weigh, and all of them; None where all weigh the same.
+
+        Steps of which the weight is not known weigh what the others do on average.
+        """
+        load, total = self._load, self._total
+        if load is None or total is None:
+            return None
+        items, weight = load
+        mean = weight / items if items else 0
+        weighed = [loop.weighed for loop in self._loops]
+        plain = self.count - sum(items for items, _ in weighed)
+        done = sum(weight for _, weight in weighed) + mean * max(plain, 0)
+        all_ = weight + mean * max(total - items, 0)
+        return (shown(min(done, all_)), shown(all_)) if all_ > 0 else None
+
+    @property
     def unit(self) -> str | None:
         """What is counted; None for plain steps, "B" for bytes.  May be set."""
         return self._unit
@@ -171,7 +198,8 @@ class Bar:
             iterable: Anything that ``for`` or ``async for`` takes.
             total: How much there is; found out where the iterable knows.
             unit: What is counted.
-            weight: What an item counts for, as ``lambda file: file.size``; 1 each by default.
+            weight: What an item weighs in progress and time left, as ``lambda file: file.size``; the count
+                still counts items.  Items must be known beforehand; where they are not, all weigh the same.
 
         Raises:
             Cancelled: In the loop, at the next item, when the job was asked to stop.
@@ -196,15 +224,19 @@ class Bar:
     ) -> None:
         """A loop begins: it takes its place beside those that run; those that have ended are added up."""
         self._unit = unit or self._unit
-        position.extent = extent(iterable, weight) if total is None else None
+        position.extent = extent(iterable) if total is None else None
+        position.load = load(iterable, weight)
         with self._lock:
             if total is not None:
                 self._total, self._total_found = total, False
             elif position.extent is not None:
                 self._expect(position.extent)
+            if position.load is not None:
+                items, weight_ = self._load or (0, 0)
+                self._load = (items + len(cast("Collection[Any]", iterable)), weight_ + position.load)
             ended = [known for known in self._loops if known.ended]
             running = [known for known in self._loops if known not in ended]
-            self._loops = (Loop(sum(known.completed() for known in ended)), *running, position)
+            self._loops = (_summed(ended), *running, position)
         self._counts = True
         if self._attention:
             self._attend()
@@ -226,7 +258,7 @@ class Bar:
         """Count from nothing again, unless another loop counts here."""
         if any(not loop.ended for loop in self._loops):
             return
-        self._count, self._loops = 0, ()
+        self._count, self._loops, self._load = 0, (), None
         if self._total_found:
             self._total, self._total_found = None, False
 
@@ -266,7 +298,7 @@ class Bar:
     def _become_part(self, adopt: Callable[[Bar], None]) -> None:
         """In a child after a fork: count from nothing, and let ``adopt`` see to it at the next step."""
         self._lock = threads.reentrant_lock()  # another thread may have held the old one
-        self._count, self._loops = 0, ()
+        self._count, self._loops, self._load = 0, (), None
         self._adopt = adopt
         self._attention = True
 
@@ -289,12 +321,26 @@ def over(
     return Loop().over(iterable, begin, end, weight)
 
 
-def extent(iterable: object, weight: Callable[[Any], Number] | None = None) -> Number | None:
+def _summed(ended: Sequence[Position]) -> Loop:
+    """One that stands for several that have ended."""
+    weighed = [known.weighed for known in ended]
+    items, weight = sum(items for items, _ in weighed), sum(weight for _, weight in weighed)
+    return Loop(sum(known.completed() for known in ended), (items, weight))
+
+
+def load(iterable: object, weight: Callable[[Any], Number] | None) -> Number | None:
+    """What all items weigh; None when they weigh the same, or nobody can tell beforehand.
+
+    Raises:
+        InvalidValue: A weight is no number of 0 or more.
+    """
+    if weight is None or not isinstance(iterable, Collection):
+        return None  # what can be gone through only once cannot be weighed before
+    return sum(arguments.amount(weight(item), "weight") for item in iterable)
+
+
+def extent(iterable: object) -> Number | None:
     """How much there is to iterate over; None when nobody can tell beforehand."""
-    if weight is not None:
-        if not isinstance(iterable, Collection):
-            return None  # it can be gone through only once
-        return sum(weight(item) for item in iterable)
     try:
         found = operator.length_hint(iterable, -1)
     except Exception:  # noqa: BLE001 - whatever a length is made of, the loop can do without

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from contextlib import contextmanager, suppress
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import ref
 
 from msgspec.structs import replace
 
 from headway import threads
-from headway.core.estimate import Estimator
+from headway.core.errors import StoreUnavailable
 from headway.core.fraction import FULL
 from headway.core.pace import HEARTBEAT
 from headway.core.snapshot import ENDED, Part, Snapshot, Totals, with_parts
+from headway.stores.contract import LARGEST_PAGE
+from headway.worker.pulse import LEFT, Pulse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from headway.core.estimate import Profile
     from headway.core.snapshot import Details
     from headway.stores.contract import Answer, Store
     from headway.worker.job import Job
     from headway.worker.publisher import Publisher
 
-WINDOW = 30.0
-"""Seconds over which a rate is taken."""
+PATIENCE = 2.0
+"""Seconds for which an end waits to be delivered."""
+_LEAVES = ENDED | {"retrying"}
+"""How a run may leave its job."""
 
 
 class JobEntry:
@@ -63,13 +67,18 @@ class JobEntry:
         self._totals_told: Totals | None = None
         self._step = 0
         self._cancel: str | None = None
-        self._pulse = Pulse()
+        self._pulse = Pulse(publisher.tick)
+        self._kind = job.kind or job.name
+        self._knows_history = self._kind is None
+        self._children: Sequence[Snapshot] = ()
+        self._teaches = False
         self._told: Snapshot | None = None
         self._news_told: object = None
         self._news_telling: object = None
         self._told_at = 0.0
         self._telling: Snapshot | None = None
         self._details_told = 0
+        self._details_version = 0
         self._details_telling: int | None = None
         self._waiting: list[tuple[str, Callable[[], object]]] = []
 
@@ -80,8 +89,8 @@ class JobEntry:
 
     @property
     def ending(self) -> bool:
-        """Whether its end is still to be delivered."""
-        return self.final is not None and not self.over
+        """Whether its end, or what it teaches, is still to be delivered."""
+        return self._teaches or (self.final is not None and not self.over)
 
     def snapshot(self) -> Snapshot:
         """The job as it is now, here, with what is known of its parts."""
@@ -97,40 +106,39 @@ class JobEntry:
     def finish(self, status: str, job: Job) -> None:
         """The job has ended, it says itself; the first end counts."""
         if self.final is None and self.owned:
-            state = self._pulse.remembered(job._facts(time.monotonic()))
+            state = self._pulse.remembered(self._facts(job, time.monotonic()))
             state = replace(state, status=status, details=job._details())
-            left = dict.fromkeys(("remaining", "remaining_low", "remaining_high", "estimate_basis"))
-            self._finals.append(replace(state, **left))
+            self._finals.append(replace(state, **dict.fromkeys(LEFT)))
         self.change()
 
-    def wait_opened(self) -> None:
+    def wait_opened(self, at_most: float = PATIENCE) -> None:
         """Wait until the store has answered, at most a little while."""
-        self._wait("opened")
+        self._wait("opened", at_most)
 
-    def wait_delivered(self) -> None:
+    def wait_delivered(self, at_most: float = PATIENCE) -> None:
         """Wait until the last state has arrived, at most a little while."""
-        self._wait("over")
+        self._wait("over", at_most)
 
-    async def opened_async(self) -> None:
+    async def opened_async(self, at_most: float = PATIENCE) -> None:
         """The same, awaited."""
-        await self._wait_async("opened")
+        await self._wait_async("opened", at_most)
 
-    async def delivered_async(self) -> None:
+    async def delivered_async(self, at_most: float = PATIENCE) -> None:
         """The same, awaited."""
-        await self._wait_async("over")
+        await self._wait_async("over", at_most)
 
     def change(self) -> None:
         """Something happened that should be known at once."""
         self.urgent = True
         self._publisher.wake()
 
-    def _wait(self, event: str) -> None:
+    def _wait(self, event: str, at_most: float) -> None:
         bell = threads.Bell()
         with self._told_when(event, bell.ring) as still_to_come:
             if still_to_come:
-                bell.wait_in_callers_thread(self._publisher.patience())
+                bell.wait_in_callers_thread(self._publisher.patience(at_most))
 
-    async def _wait_async(self, event: str) -> None:
+    async def _wait_async(self, event: str, at_most: float) -> None:
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -138,7 +146,7 @@ class JobEntry:
         with self._told_when(event, lambda: loop.call_soon_threadsafe(happened.set)) as still_to_come:
             if still_to_come:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(happened.wait(), self._publisher.patience())
+                    await asyncio.wait_for(happened.wait(), self._publisher.patience(at_most))
 
     @contextmanager
     def _told_when(self, event: str, call: Callable[[], object]) -> Iterator[bool]:
@@ -169,9 +177,35 @@ class JobEntry:
             return
         if self.opened is None:
             self._claim(store)
-        elif self._totals is not None and self.final is None:
-            found = store.read([self.id]).get(self.id)
-            self._totals = found.totals if found else self._totals
+        elif self.final is None:
+            if not self._knows_history:
+                self._look_back(store)
+            if self._totals is not None:
+                self._look_at_parts(store)
+
+    def _look_back(self, store: Store) -> None:
+        """Read what earlier runs left; a short job is over before that."""
+        job = self._job()
+        if self._kind is None or job is None or time.monotonic() - job._began < self._publisher.tick / 2:
+            return
+        self._knows_history = True
+        self._pulse.learn(earlier_runs(store, self._kind))
+
+    def _look_at_parts(self, store: Store) -> None:
+        found = store.read([self.id]).get(self.id)
+        self._totals = totals = found.totals if found else self._totals
+        self._children = ()
+        if totals is not None and totals.children > totals.ended:
+            self._children = store.find(parent=self.id, status=("running",), limit=LARGEST_PAGE).jobs
+
+    def leave(self, store: Store) -> None:
+        """It is over: keep what a completed run teaches."""
+        final, kind = self.final, self._kind
+        if self._teaches and final is not None and kind is not None:
+            if self._publisher.may_teach(kind, final.elapsed or 0.0):
+                whole = with_parts(final, self._totals) if self._totals else final
+                store.learn(kind, self._pulse.profile(whole))
+            self._teaches = False
 
     def _claim(self, store: Store) -> None:
         job = self._job()
@@ -195,7 +229,7 @@ class JobEntry:
             self._take_up(answer, answer.opened, job, changes)
             if answer.outcome == "opened" and parent is None:
                 self.urgent = False  # it has told all
-                self._remember(state, _news(state))
+                self._remember(state, (*_news(state), self._pulse.moves))
         elif answer.outcome == "held":
             self._is_held(answer.snapshot)
         else:  # cancelled before it started, and not to be run
@@ -222,7 +256,8 @@ class JobEntry:
         now = time.monotonic()
         state = self.final or self._state(felt=True)
         changed = self._changed(state)
-        if not (urgent or state.ended or self._worth(state, now - self._told_at, changed=changed)):
+        left = state.status in _LEAVES
+        if not (urgent or left or self._worth(state, now - self._told_at, changed=changed)):
             return [], []
         self._totals_told = self._totals
         if changed:
@@ -249,7 +284,7 @@ class JobEntry:
             return
         if told is not None:
             self._arrived(told, answer)
-        if answer.outcome == "missing" or answer.whole:
+        if answer.outcome == "missing" or answer.details_version != self._details_version:
             self._details_told = 0
             self.urgent = not self.over
         if answer.status in ENDED and told is None:
@@ -264,7 +299,7 @@ class JobEntry:
         self._wake("opened")
 
     def give_up(self) -> None:
-        """It cannot be reported."""
+        """It cannot be reported, or is somebody else's to end."""
         self._retire()
 
     def forked(self, publisher: Publisher) -> None:
@@ -281,7 +316,7 @@ class JobEntry:
         """The interpreter exits while the job runs."""
         job = self._job()
         if job is not None:
-            self.finish("stopped", job)
+            self.finish("cancelled" if job._told else "stopped", job)
 
     # How a state comes about
 
@@ -291,21 +326,25 @@ class JobEntry:
         if job is None or self.final is not None:
             return self.final or Snapshot(id=self.id)
         now = time.monotonic()
-        facts = job._facts(now)
-        return self._pulse.felt(facts, self._totals, now) if felt else self._pulse.remembered(facts)
+        facts, pulse = self._facts(job, now), self._pulse
+        return pulse.felt(facts, self._totals, self._children, now) if felt else pulse.remembered(facts)
+
+    def _facts(self, job: Job, now: float) -> Snapshot:
+        """What the job says, with what earlier runs say of its stages."""
+        return self._pulse.planned(job._facts(now), self._totals)
 
     def _signed(self, state: Snapshot) -> Snapshot:
         """With what makes it a word of this run."""
         opened = self.opened
         if opened is None:
-            return replace(state, status=state.status if state.status in ENDED else "running")
+            return replace(state, status=state.status if state.status in _LEAVES else "running")
         return replace(
             state,
             run=self.run,
             attempt=opened.attempt,
             step=self._step,
             cancel=self._cancel,
-            status=state.status if state.status in ENDED else "running",
+            status=state.status if state.status in _LEAVES else "running",
             created_at=opened.created_at,
             started_at=opened.started_at,
             parent=opened.parent,
@@ -315,7 +354,7 @@ class JobEntry:
     def _with_details(self, state: Snapshot) -> Snapshot:
         job = self._job()
         changes = job.details_changed if job else self._details_told + (self.final is not None)
-        if changes == self._details_told and not state.ended:
+        if changes == self._details_told and state.status not in _LEAVES:
             return state
         self._details_telling = changes
         if job is not None and state.details is None:
@@ -323,7 +362,7 @@ class JobEntry:
         return state
 
     def _changed(self, state: Snapshot) -> bool:
-        self._news_telling = _news(state)
+        self._news_telling = (*_news(state), self._pulse.moves)
         return self._told is None or self._news_telling != self._news_told or self._details_new()
 
     def _details_new(self) -> bool:
@@ -371,7 +410,7 @@ class JobEntry:
             self._details_told = changes
         elif job is not None and before.details not in (None, self._claimed):
             job._inherit(before, opened.attempt - 1)  # ours come back where an answer was lost
-        self._version = answer.version
+        self._version, self._details_version = answer.version, answer.details_version
         if opened.cancel is not None:
             self._ask_to_stop(job)
         self.opened = opened  # last: whoever waits for it goes on now
@@ -392,9 +431,10 @@ class JobEntry:
         if not answer.accepted and answer.outcome != "late":
             return
         self._remember(told, self._news_telling)
-        if self._details_telling is not None and not answer.whole:
-            self._details_told = self._details_telling
-        if told.ended and answer.accepted:
+        if self._details_telling is not None:
+            self._details_told, self._details_version = self._details_telling, answer.details_version
+        if told.status in _LEAVES and answer.accepted:
+            self._teaches = told.status == "completed" and self._kind is not None
             self._retire()
 
     def _remember(self, told: Snapshot, news: object) -> None:
@@ -429,66 +469,24 @@ class JobEntry:
             job._look_up()
 
 
-class Pulse:
-    """What a job's progress tells of its pace: idle time, rate, time left."""
+def earlier_runs(store: Store, kind: str) -> list[Profile]:
+    """What earlier runs left; nothing where that cannot be read, which is no reason to report nothing."""
+    try:
+        return store.history(kind)
+    except StoreUnavailable:
+        raise
+    except Exception:  # noqa: BLE001 - a damaged history, or a store that keeps none
+        from headway.worker.publisher import log
 
-    def __init__(self) -> None:
-        self._seen: object = None
-        self._progressed = 0.0
-        self._estimator: Estimator | None = None
-        self._share = 0.0
-        self._samples: deque[tuple[float, float]] = deque(maxlen=64)
-        self._last: dict[str, Any] = {}
-
-    def remembered(self, state: Snapshot) -> Snapshot:
-        """The state with what was felt last, for any thread."""
-        return replace(state, **self._last)
-
-    def felt(self, state: Snapshot, totals: Totals | None, now: float) -> Snapshot:
-        """The state with its idle time, rate and time left, what others report of it included."""
-        whole = with_parts(state, totals) if totals else state
-        position = (whole.count, [(stage.count, stage.ended) for stage in whole.stages], whole.totals.done)
-        if position != self._seen:
-            self._seen, self._progressed = position, now
-        rate, left = self._rate(whole), self._remaining(whole)
-        self._last = {
-            "idle_for": now - self._progressed,
-            "rate": rate,
-            "remaining": left and left[0],
-            "remaining_low": left and left[1],
-            "remaining_high": left and left[2],
-            "estimate_basis": left and "run",
-        }
-        return self.remembered(state)
-
-    def _rate(self, state: Snapshot) -> float | None:
-        """Units a second over the last half minute or so."""
-        if state.count is None or state.elapsed is None:
-            return None
-        samples = self._samples
-        samples.append((state.elapsed, state.count))
-        while samples[0][0] <= state.elapsed - WINDOW:
-            samples.popleft()
-        (began, first), (ended, last) = samples[0], samples[-1]
-        return (last - first) / (ended - began) if ended > began and last > first else None
-
-    def _remaining(self, state: Snapshot) -> Any:
-        grid, elapsed = state.grid, state.elapsed
-        if grid is None or elapsed is None:
-            return None
-        share = grid / FULL
-        if self._estimator is None or share < self._share:
-            self._estimator = Estimator(1.0)
-        self._share = share
-        self._estimator.update(elapsed, share)
-        return self._estimator.remaining(elapsed)
+        log().debug("the history of %s cannot be read", kind, exc_info=True)
+        return []
 
 
 _facts_of = attrgetter(
-    "cancellable", "lease", "retention", "scope", "name", "kind", "count", "total", "unit", "activity",
-    "total_weight", "weight", "failed_count", "initial", "worker", "message_count",
+    "cancellable", "lease", "retention", "scope", "name", "kind", "count", "total", "work", "total_work",
+    "unit", "activity", "total_weight", "weight", "failed_count", "initial", "worker", "message_count",
 )  # fmt: skip
-_facts_of_stage = attrgetter("name", "weight", "count", "total", "unit", "ended")
+_facts_of_stage = attrgetter("name", "weight", "count", "total", "work", "total_work", "unit", "ended")
 
 
 def _news(state: Snapshot) -> tuple[object, ...]:

@@ -371,6 +371,9 @@ class PartReport:
         self._telling = None
         self._ring()
 
+    def leave(self, store: Store) -> None:
+        """A part teaches nothing."""
+
     def give_up(self) -> None:
         """It cannot be reported."""
         self.over = True

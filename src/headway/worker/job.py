@@ -11,6 +11,8 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
+from msgspec.structs import replace
+
 from headway.core import arguments, text
 from headway.core import snapshot as limits
 from headway.core.errors import AlreadyRunning, Cancelled, InvalidValue
@@ -93,6 +95,8 @@ class Job(Bar):
         "_retention", "_scope", "_stages", "_token", "_told", "_total_weight", "_weight",
         "activity", "details_changed", "id", "kind", "name",
     )  # fmt: skip
+    do_not_call_in_templates = True
+    """Django's templates call what can be called; a job there is shown."""
 
     def __init__(
         self, publisher: Publisher | None, name: str | None = None, **options: Unpack[JobOptions]
@@ -287,6 +291,15 @@ class Job(Bar):
         self._error = error_of(error)
         self._finish("failed")
 
+    def retry(self, error: BaseException | str | None = None) -> None:
+        """This attempt has failed, and another one is to follow.
+
+        Args:
+            error: Why, as for `fail`.
+        """
+        self._error = None if error is None else error_of(error)
+        self._finish("retrying")
+
     def stop(self) -> None:
         """The job was left before its end, and nothing tells why."""
         self._finish("stopped")
@@ -410,9 +423,14 @@ class Job(Bar):
 
     # What the publisher asks and tells
 
+    def _pending(self) -> Snapshot:
+        """The record of a job that waits for its worker."""
+        facts = self._facts(0.0)
+        return replace(facts, status="pending", worker=None, elapsed=None, details=Details(meta=self.meta))
+
     def _facts(self, now: float) -> Snapshot:
         """The worker's side of the record: what it reports, without what the store adds."""
-        count = self.count
+        count, work = self.count, self.work or (None, None)
         return Snapshot(
             id=self.id,
             scope=self._scope,
@@ -423,6 +441,8 @@ class Job(Bar):
             kind=text.label(self.kind or self.name, limits.NAME),
             count=shown(count) if self._counts or count else None,
             total=self._total,
+            work=work[0],
+            total_work=work[1],
             unit=text.label(self._unit, limits.UNIT),
             activity=text.label(self.activity, limits.ACTIVITY),
             stages=tuple(stage.facts(now) for stage in list(self._stages.values())),

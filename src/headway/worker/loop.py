@@ -63,6 +63,7 @@ _IN_MEMORY = {
 """Sources whose next item is never waited for."""
 _HOOKS = sys.implementation.name == "cpython" and hasattr(iter(_ONES), "__setstate__")
 
+Weighed = tuple["Number", "Number"]
 How = Literal["ran out", "left", "cancelled"]
 """How a loop ended: no more items; a break, a return or an exception; or a request to stop."""
 Ended = Callable[[How], None]
@@ -76,15 +77,22 @@ class Loop:
         cancelled: Whether it was asked to end at the next step.
         ended: Whether it is over.  (A loop that is made with what it has done is over from the start.)
         extent: How much there was to iterate over; None where nobody could tell.
+        load: What all items weigh together; None where they weigh the same, or nobody could tell.
+        weighed: How many items were weighed when they were done, and what they weighed.
         taken: How many items were left in the hands of somebody who came to an end without a next one.
     """
 
-    __slots__ = ("_count", "_place", "_source", "_stopped_at", "cancelled", "ended", "extent", "taken")
+    __slots__ = (
+        "_count", "_place", "_source", "_stopped_at", "cancelled", "ended", "extent", "load", "taken",
+        "weighed",
+    )  # fmt: skip
 
-    def __init__(self, done: Number | None = None) -> None:
+    def __init__(self, done: Number | None = None, weighed: Weighed = (0, 0)) -> None:
         self.cancelled = False
         self.ended = done is not None
         self.extent: Number | None = None
+        self.load: Number | None = None
+        self.weighed = weighed
         self.taken: Number = 0
         self._count: Number = done or 0
         self._stopped_at: Number = 0
@@ -102,7 +110,7 @@ class Loop:
         return chain.from_iterable(self._links(iterable, begin, end, weight))
 
     def completed(self) -> Number:
-        """How many items are done, or what they weigh: exact, from any thread."""
+        """How many items are done: exact, from any thread."""
         handed = self._handed()
         if self.ended or self._place is None or not handed:
             return handed
@@ -153,8 +161,10 @@ class Loop:
         self._source = self._place = None
 
     def _link(self, iterable: Iterable[T], weight: Callable[[T], Number] | None) -> Iterable[T]:
-        if weight is not None or not _HOOKS:
-            return self._counting(iterable, weight or _one)
+        if self.load is not None and weight is not None:
+            return self._weighing(iterable, weight)
+        if not _HOOKS:
+            return self._counting(iterable)
         if type(iterable) in _SEQUENCES and not _is_huge(iterable):
             items = iter(iterable)
             self._place = (0, iterable, items)  # type: ignore[assignment]
@@ -177,16 +187,18 @@ class Loop:
             yield chunk
             handed += CHUNK
 
-    def _counting(self, iterable: Iterable[T], weight: Callable[[T], Number]) -> Iterator[T]:
+    def _counting(self, iterable: Iterable[T]) -> Iterator[T]:
         for item in iterable:
             if self.cancelled:
                 return
             yield item
-            self._count += weight(item)
+            self._count += 1
 
-
-def _one(_: object) -> int:
-    return 1
+    def _weighing(self, iterable: Iterable[T], weight: Callable[[T], Number]) -> Iterator[T]:
+        for item in self._counting(iterable):
+            yield item
+            items, weighed = self.weighed
+            self.weighed = (items + 1, weighed + weight(item))
 
 
 def _at_for(frame: FrameType | None) -> bool:
@@ -281,7 +293,7 @@ class AsyncPosition:
         extent: How much there was to iterate over; None where nobody could tell.
     """
 
-    __slots__ = ("_count", "_loop", "attention", "cancelled", "extent", "taken")
+    __slots__ = ("_count", "_loop", "attention", "cancelled", "extent", "load", "taken", "weighed")
 
     def __init__(self, loop: AsyncLoop[Any]) -> None:
         self._loop: Callable[[], AsyncLoop[Any] | None] = ref(loop)
@@ -289,6 +301,8 @@ class AsyncPosition:
         self.cancelled = False
         self.attention = True
         self.extent: Number | None = None
+        self.load: Number | None = None
+        self.weighed: Weighed = (0, 0)
         self.taken: Number = 0
 
     @property

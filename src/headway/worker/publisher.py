@@ -19,7 +19,7 @@ from weakref import WeakSet
 from headway import threads
 from headway.core.errors import StoreUnavailable
 from headway.core.pace import Pace
-from headway.worker.entry import JobEntry
+from headway.worker.entry import PATIENCE, JobEntry
 
 if TYPE_CHECKING:
     import logging
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from headway.stores.contract import Answer, Store
     from headway.worker.job import Job
 
-PATIENCE = 2.0
-"""Seconds for which an end waits to be delivered."""
 BACKLOG = 1_000
 """How many ends are held for a store that is away."""
 TICK = 0.5
@@ -41,6 +39,8 @@ LONGEST_PAUSE = 5.0
 """Seconds between two tries at a store that is away, at most."""
 QUIET = 60.0
 """Seconds between two warnings about a store that comes and goes."""
+TEACHING = 1.0
+"""Seconds of a run that is kept for estimates of later ones in any case."""
 SWEEP = 60.0
 """Seconds between two looks for what is past its retention."""
 
@@ -80,6 +80,9 @@ class Reporter(Protocol):
     def give_up(self) -> None:
         """It cannot be reported any more."""
 
+    def leave(self, store: Store) -> None:
+        """It is over; do what comes after the last report."""
+
     def forked(self, publisher: Publisher) -> None:
         """This is a child after a fork."""
 
@@ -106,6 +109,7 @@ class Publisher:
         self._sweep_at = time.monotonic() + SWEEP * random.random()
         self._warn_at = 0.0
         self._closing = False
+        self._taught: dict[str, float] = {}
         self._forked()
         _publishers.add(self)
         _watch_forks()
@@ -134,11 +138,11 @@ class Publisher:
         else:  # the interpreter is shutting down: tell it here and now
             self._cycle()
 
-    def patience(self) -> float:
+    def patience(self, at_most: float = PATIENCE) -> float:
         """For how many seconds a caller may wait; not at all while the store is known to be away."""
         if not self.available or not self._running or self._thread == threads.ident():
             return 0.0
-        return self._left_of(PATIENCE)
+        return self._left_of(at_most)
 
     def _left_of(self, patience: float) -> float:
         """What the call in hand has left of it: a store that hangs is waited for once."""
@@ -262,7 +266,26 @@ class Publisher:
             raise
         for reporter in reporters:
             if reporter.over:
-                self._reporters.pop(id(reporter), None)
+                self._let_go(reporter)
+
+    def _let_go(self, reporter: Reporter) -> None:
+        try:
+            reporter.leave(self.store)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - it has told all that matters
+            log().exception("what a run teaches cannot be kept")
+        self._reporters.pop(id(reporter), None)
+
+    def may_teach(self, kind: str, seconds: float) -> bool:
+        """Whether a run of so many seconds is worth keeping: of many short ones, one a second is enough."""
+        now = time.monotonic()
+        if seconds < TEACHING and now - self._taught.get(kind, -TEACHING) < TEACHING:
+            return False
+        if len(self._taught) >= BACKLOG:
+            self._taught.clear()
+        self._taught[kind] = now
+        return True
 
     def _asked(self, reporter: Reporter) -> tuple[list[Snapshot], list[Part]]:
         try:

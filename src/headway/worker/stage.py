@@ -115,7 +115,7 @@ class Stage(Bar):
 
     def facts(self, now: float) -> StageFacts:
         """What the record says of it."""
-        count = self.count
+        count, work = self.count, self.work or (None, None)
         took = self._took
         if took is None and self._began is not None:
             took = now - self._began
@@ -127,6 +127,8 @@ class Stage(Bar):
             unit=text.label(self._unit, UNIT),
             elapsed=took,
             ended=self.over,
+            work=work[0],
+            total_work=work[1],
         )
 
     def _begin(self, *arguments: Any) -> None:

@@ -1,5 +1,5 @@
 -- All that concerns one record.  KEYS: the job, its parts.  ARGV: prefix, deployment, id, verb, what is asked.
--- The answer: outcome, now, head, whether details are lacking, whether it rang, its place (in a Cluster: to be
+-- The answer: outcome, now, head, the version that came with its details, whether it rang, its place (in a Cluster: to be
 -- given by another call), the record before, the facts now.
 
 local JOB, PARTS = KEYS[1], KEYS[2]
@@ -86,21 +86,26 @@ local function drop_parts()
     redis.call('HDEL', JOB, 'totals')
 end
 
+local function put_details(details)
+    redis.call('HSET', JOB, 'details', details, 'details_version', string.format('%.0f', head.version))
+end
+
 -- Messages and meta stay with a new attempt, its own meta counts; error and result go when it has begun.
 local function details_of_next_attempt(record)
     if redis.call('HEXISTS', JOB, 'details') == 0 then
-        if record.details then redis.call('HSET', JOB, 'details', record.details) end
+        if record.details then put_details(record.details) end
         return
     end
     if record.meta then redis.call('HSET', JOB, 'meta', record.meta) end
     if phase(head) > 0 then redis.call('HSET', JOB, 'fresh', 1) end
+    redis.call('HSET', JOB, 'details_version', string.format('%.0f', head.version))
 end
 
 local function keep_details(record, restarts)
     if restarts then
         details_of_next_attempt(record)
     elseif record.details then
-        redis.call('HSET', JOB, 'details', record.details)
+        put_details(record.details)
         redis.call('HDEL', JOB, 'fresh', 'meta')
     end
 end
@@ -229,7 +234,7 @@ local now = string.format('%.0f', NOW)
 local outcome = VERBS[VERB]()
 if outcome == 'dropped' or not head then
     if not CLUSTERED and VERB == 'sweep' then put(ID, nil) end
-    return {outcome, now, false, 0, outcome == 'dropped' and 1 or 0, false, record, false, head and head.scope or false}
+    return {outcome, now, false, '0', outcome == 'dropped' and 1 or 0, false, record, false, head and head.scope or false}
 end
 local placing = false
 if head ~= before then
@@ -238,6 +243,6 @@ elseif VERB == 'sweep' then
     if CLUSTERED then placing = cmsgpack.pack(place(head)) else put(ID, place(head)) end
 end
 if rang then ring(head.scope) end
-local lacking = redis.call('HEXISTS', JOB, 'details') == 0 and 1 or 0
+local details_version = redis.call('HGET', JOB, 'details_version') or '0'
 local facts = VERB == 'open' and redis.call('HGET', JOB, 'facts')
-return {outcome, now, cmsgpack.pack(head), lacking, rang and 1 or 0, placing, record, facts, head.scope or false}
+return {outcome, now, cmsgpack.pack(head), details_version, rang and 1 or 0, placing, record, facts, head.scope or false}

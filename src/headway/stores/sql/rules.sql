@@ -13,7 +13,7 @@ DECLARE
     job headway.job;
 BEGIN
     job.facts := '{}';
-    job.detailed := false;
+    job.details_version := 0;
     job.parts := 0;
     job.counts := '{}';
     job.children_weight := 0;

@@ -49,7 +49,7 @@ CREATE TABLE headway.job (
     seen_at bigint,
     expires_at bigint,
     facts text NOT NULL,
-    detailed boolean NOT NULL,
+    details_version bigint NOT NULL,
     parts integer NOT NULL,
     counts jsonb NOT NULL,
     children_weight numeric NOT NULL,
@@ -99,7 +99,7 @@ CREATE INDEX profile_kind ON headway.profile (kind, at);
 -- What the store says to whoever reports.  `rings`: its watchers are still to be told.
 CREATE TYPE headway.answer AS (
     id text, outcome text, version bigint, attempt bigint, run text, status text, cancel text,
-    whole boolean, scope text, rings boolean
+    details_version bigint, scope text, rings boolean
 );
 
 -- A job as `open` met it, or as it left it.

@@ -35,7 +35,7 @@ CREATE FUNCTION headway.answered(job headway.job, outcome text, rings boolean) R
 LANGUAGE sql IMMUTABLE AS $$
     SELECT ROW(
         job.id, outcome, coalesce(job.version, 0), coalesce(job.attempt, 0), job.run,
-        coalesce(job.status, ''), job.cancel, NOT coalesce(job.detailed, true), job.scope, rings
+        coalesce(job.status, ''), job.cancel, coalesce(job.details_version, 0), job.scope, rings
     )::headway.answer
 $$;
 
@@ -44,12 +44,12 @@ CREATE FUNCTION headway.added(head headway.job) RETURNS boolean LANGUAGE plpgsql
 BEGIN
     INSERT INTO headway.job (
         id, version, attempt, step, run, status, cancel, cancellable, lease, retention, scope, parent,
-        parent_attempt, created_at, started_at, ended_at, seen_at, expires_at, facts, detailed, parts, counts,
+        parent_attempt, created_at, started_at, ended_at, seen_at, expires_at, facts, details_version, parts, counts,
         children_weight, children_done, children, children_ended, children_failed, sweep_at
     ) VALUES (
         head.id, head.version, head.attempt, head.step, head.run, head.status, head.cancel, head.cancellable,
         head.lease, head.retention, head.scope, head.parent, head.parent_attempt, head.created_at,
-        head.started_at, head.ended_at, head.seen_at, head.expires_at, head.facts, head.detailed, head.parts,
+        head.started_at, head.ended_at, head.seen_at, head.expires_at, head.facts, head.details_version, head.parts,
         head.counts, head.children_weight, head.children_done, head.children, head.children_ended,
         head.children_failed, head.sweep_at
     ) ON CONFLICT (id) DO NOTHING;
@@ -65,7 +65,7 @@ BEGIN
         retention = head.retention, scope = head.scope, parent = head.parent,
         parent_attempt = head.parent_attempt, created_at = head.created_at, started_at = head.started_at,
         ended_at = head.ended_at, seen_at = head.seen_at, expires_at = head.expires_at, facts = head.facts,
-        detailed = head.detailed, parts = head.parts, counts = head.counts,
+        details_version = head.details_version, parts = head.parts, counts = head.counts,
         children_weight = head.children_weight, children_done = head.children_done,
         children = head.children, children_ended = head.children_ended,
         children_failed = head.children_failed, sweep_at = head.sweep_at
@@ -152,7 +152,8 @@ BEGIN
             END IF;
             RETURN;
         END IF;
-        head.detailed := coalesce(known.detailed, false) OR told ? 'details';
+        head.details_version :=
+            CASE WHEN known.details_version > 0 OR told ? 'details' THEN head.version ELSE 0 END;
         EXIT WHEN known.id IS NOT NULL OR headway.added(head);
     END LOOP;
     RETURN NEXT headway.seen(decision.outcome, now, known);
@@ -161,7 +162,7 @@ BEGIN
         PERFORM headway.put(head);
     END IF;
     PERFORM headway.begin_details(
-        head.id, coalesce(known.detailed, false), told -> 'details',
+        head.id, coalesce(known.details_version > 0, false), told -> 'details',
         headway.phase(head.status, head.ended_at) > 0
     );
     RETURN NEXT headway.seen(decision.outcome, now, head);
@@ -319,7 +320,7 @@ BEGIN
                 rings := rings OR decision.rings;
                 IF told ? 'details' THEN
                     details := told -> 'details';
-                    head.detailed := true;
+                    head.details_version := head.version;
                 END IF;
             END IF;
         END LOOP;

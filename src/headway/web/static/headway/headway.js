@@ -64,17 +64,21 @@ const speaker = once((language = "") => {
     return seconds <= 2.5 ? 0 : ROUND.reduce((best, round) => off(round) < off(best) ? round : best);
   };
 
-  const left = (seconds = 0, low = 0, high = 0) => {
+  const coarse = (seconds = 0) => {
     const [, step] = /** @type {number[]} */ (STEPS.find(([top]) => seconds < top));
     const steps = Math.round(seconds / step), odd = steps % 2 && steps - seconds / step === 0.5;
-    const about = Math.max(1, odd ? steps - 1 : steps) * step, rest = about > HOUR && about < 6 * HOUR && about % HOUR;
+    return Math.max(1, odd ? steps - 1 : steps) * step;
+  };
+
+  const left = (seconds = 0, low = 0, high = 0) => {
+    const about = coarse(seconds), two = about > HOUR && about < 6 * HOUR || about > DAY && about < 2 * DAY;
     if (!english && !own()) { // a language without phrases still has "in 4 minutes"
       return new Intl.RelativeTimeFormat(language, { style: "short" }).format(inUnit(about), UNITS[at(about)][2]);
     }
     const down = near(low), up = near(high);
     if (high <= 5) return t("a few seconds left");
     if (high <= low * 1.35) {
-      return t("about {} left", rest ? united((about - rest) / HOUR, 1) + " " + united(rest / 60, 2) : round(about));
+      return t("about {} left", two ? duration(about) : round(about));
     }
     if (high > low * 10 && (down || up > 60)) return down ? t("over {} left", round(down)) : null;
     if (!down) return up <= 5 ? t("a few seconds left") : t("up to {} left", round(up));
@@ -83,12 +87,12 @@ const speaker = once((language = "") => {
       : english ? `${inUnit(down)}–${round(up)}` : units(at(up)).formatRange(inUnit(down), inUnit(up)));
   };
 
-  return { t, fixed, percent, counts, duration, left };
+  return { t, fixed, percent, counts, duration, coarse, left };
 });
 
 /** @param {Snapshot} job @param {Memory} memory @returns {Described} */
 export function describe(job, language = "en", memory = {}) {
-  const { t, fixed, percent, counts, duration, left } = speaker(language);
+  const { t, fixed, percent, counts, duration, coarse, left } = speaker(language);
   const { status, cancel, children, error, attempt, failed_count, stages, total, unit } = job;
   const elapsed = job.elapsed ?? 0, idle = job.idle_for ?? 0, silent = job.silent_for ?? 0, rate = job.rate ?? 0;
   const running = status === "running", stalled = status === "stalled", over = job.ended_at;
@@ -111,7 +115,8 @@ export function describe(job, language = "en", memory = {}) {
     status: running && !cancel && remaining || state,
     detail: [
       stalled || (running && silent >= 8) ? t("nothing heard for {}", duration(silent))
-        : running && steps > 0 && idle >= Math.max(10, 5 * elapsed / steps) && t("no progress for {}", duration(idle)),
+        : running && idle >= Math.max(10, job.patience ?? (steps > 0 ? 5 * elapsed / steps : 1 / 0)) && t("no progress for {}", duration(idle)),
+      overrun(job) && t("longer than usual (usually {})", duration(coarse(job.usual ?? 0))),
       failed_count && t(failed_count > 1 ? "{} items failed" : "{} item failed", fixed(failed_count)),
       error && (error.text || error.detail?.trim().split("\n").pop() || error.type),
       children && t(children.count > 1 ? "{} of {} children ended" : "{} of {} child ended", fixed(children.ended), fixed(children.count))
@@ -129,10 +134,15 @@ export function describe(job, language = "en", memory = {}) {
   };
 }
 
+/** Whether it takes so much longer than usual that it is worth a word. @param {Snapshot} job */
+const overrun = ({ status, elapsed, usual }) => status === "running" && (elapsed ?? 0) >= 5 && (elapsed ?? 0) > 1.25 * (usual || 1 / 0);
+
 /** Holds the finish time that was said for as long as it is likely, and the words for 2 s.
  * @param {Snapshot} job @param {Memory} memory @param {(seconds: number, low: number, high: number) => string | null} left */
-function timeLeft({ remaining, remaining_low, remaining_high, elapsed, status, read_at, ended_at }, memory, left) {
-  if (remaining == null || !read_at || ended_at || status === "stalled" || (elapsed ?? 0) + remaining < 5) {
+function timeLeft(job, memory, left) {
+  const { remaining, remaining_low, remaining_high, elapsed, status, read_at, ended_at } = job;
+  const beyond = job.estimate_basis === "history" && overrun(job); // longer than all that is known of it
+  if (remaining == null || !read_at || ended_at || status === "stalled" || beyond || (elapsed ?? 0) + remaining < 5) {
     memory.finish = memory.said = null;
     return null;
   }

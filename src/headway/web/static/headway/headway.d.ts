@@ -68,6 +68,10 @@ export interface Snapshot {
   remaining_low: number | null;
   remaining_high: number | null;
   estimate_basis: "run" | "history" | "both" | null;
+  /** Seconds that such a job usually takes. */
+  usual: number | null;
+  /** Seconds without progress that are nothing unusual. */
+  patience: number | null;
   idle_for: number | null;
   silent_for: number | null;
   cancel: "requested" | "seen" | null;

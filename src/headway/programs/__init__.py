@@ -1,0 +1,1 @@
+"""Programs that know nothing of headway, made jobs as they are."""
