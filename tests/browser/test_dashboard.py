@@ -260,7 +260,7 @@ def test_what_jobs_say_is_shown_as_text(hw, dashboard, page):
 @pytest.fixture
 def three_thousand(hw):
     for at in range(3_000):
-        hw.reserve(f"Job {at:04}")
+        hw.reserve(f"Job {at:04}", id=f"job-{at:04}")
 
 
 def test_thousands_of_jobs_are_a_few_rows_and_one_stream(three_thousand, dashboard, page, names):
@@ -376,7 +376,7 @@ def test_a_cancel_that_comes_too_late_says_so(hw, dashboard, page):
 
 def test_the_keyboard_is_enough(hw, store, dashboard, page, names):
     for at in range(3):
-        hw.reserve(f"Job {at}")
+        hw.reserve(f"Job {at}", id=f"job-{at}")
     page.goto(dashboard.address)
     eventually(lambda: len(names()) == 3)
     page.keyboard.press("j")

@@ -23,7 +23,7 @@ const keys = /** @type {HTMLDialogElement} */ (byId("keys"));
 
 /** @type {JobPage | null} */
 let page = null;
-let asked = new URLSearchParams(), scrolled = 0, well = Date.now(), timer = 0, typing = 0, round = 0;
+let asked = new URLSearchParams(), listed = asked, scrolled = 0, well = Date.now(), timer = 0, typing = 0, round = 0;
 /** @type {string | null} */
 let trouble = null;
 /** @type {Owned | null} */
@@ -37,6 +37,7 @@ function route() {
   const before = asked;
   asked = new URLSearchParams(location.search);
   const id = asked.get("job");
+  if (!id) listed = asked;
   if (!before.get("job") && id) scrolled = scrollY;
   if (page?.id !== id) {
     page?.close();
@@ -190,20 +191,12 @@ document.addEventListener("click", (event) => {
   const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
   if (!link || !plain || link.origin !== location.origin || link.pathname !== location.pathname) return;
   event.preventDefault();
-  if (link.classList.contains("back") && history.state === "opened") history.back();
-  else if (link.classList.contains("row")) open(link.search);
-  else go(link.search || "?");
+  link.classList.contains("back") ? leave() : go(link.search || "?");
 });
 
-/** A job's page, from which "back" leads to the list as it was. @param {string} search */
-function open(search) {
-  history.pushState("opened", "", search);
-  route();
-}
-
+/** To the list as it was; at once, where going back would take its time. */
 function leave() {
-  if (!page) return;
-  history.state === "opened" ? history.back() : go("?");
+  if (page) go(`?${listed}`);
 }
 
 text.addEventListener("input", () => {
