@@ -13,7 +13,7 @@ from headway.web.guard import Guard
 
 pytestmark = pytest.mark.asyncio
 
-STATIC = resources.files("headway.web") / "static"
+PAGES = resources.files("headway.web") / "pages"
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def imported(asking, name):
 async def test_the_page_holds_no_script_and_no_style_of_its_own(asking):
     page = (await asking.get("/")).text
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|javascript:", page)
-    for file in (STATIC / "dashboard").iterdir():
+    for file in (PAGES).iterdir():
         assert not re.search(
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", file.read_text()
         )

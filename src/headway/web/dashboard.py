@@ -116,7 +116,7 @@ class Dashboard:
 
 def _files() -> Iterator[tuple[str, Response]]:
     """What the page is made of, by path."""
-    for entry in (resources.files("headway.web") / "static" / "dashboard").iterdir():
+    for entry in (resources.files("headway.web") / "pages").iterdir():
         kind = TYPES[entry.name[entry.name.rfind(".") :]]
         headers = [("Content-Type", kind), ("Cache-Control", "no-cache"), SNIFFING, *STRICT]
         page = entry.name == "index.html"
