@@ -65,7 +65,7 @@ class Reports(TaskiqMiddleware):
         """Let the functions stop where their jobs are cancelled."""
         for task in self.broker.get_all_tasks().values():
             if not hasattr(task.original_func, "__headway_stops__"):
-                task.original_func = stopping(self._clerk, task.original_func, Stopped)
+                task.original_func = stopping(self._clerk, task.original_func, _stopped)
 
     async def pre_send(self, message: TaskiqMessage) -> TaskiqMessage:
         """A task is sent, for the first time or again."""
@@ -112,3 +112,7 @@ class Reports(TaskiqMiddleware):
         brought = message.labels.get(KEY)
         said = json.loads(brought) if isinstance(brought, str) else None
         return label_of(task and task.original_func, message.args, message.kwargs, said)
+
+
+def _stopped(_: str) -> Stopped:
+    return Stopped()  # Taskiq's errors take no words
