@@ -123,3 +123,18 @@ def test_with_its_extra_the_command_gives_help(with_cli):
 def test_with_its_extra_the_command_lists_an_empty_store(with_cli, store):
     done = run(with_cli / "headway", "list", HEADWAY_STORE=store)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_without_its_extra_the_drop_in_says_what_to_install(bare):
+    done = run(bare / "python", "-I", "-c", "import headway.tqdm")
+    assert done.returncode == 1
+    assert 'this needs tqdm: pip install "headway[tqdm]"' in done.stderr
+
+
+def test_a_program_is_run_as_a_job_from_the_wheel_alone(install, store, tmp_path):
+    folder = install("[cli,tqdm]")
+    (tmp_path / "train.py").write_text("import tqdm\nfor x in tqdm.tqdm(range(3)): pass\n")
+    done = run(folder / "headway", "run", "--id", "t", tmp_path / "train.py", HEADWAY_STORE=store)
+    assert done.returncode == 0, done.stderr
+    listed = run(folder / "headway", "list", "--json", HEADWAY_STORE=store)
+    assert '"count":3,"total":3' in listed.stdout

@@ -100,14 +100,15 @@ def test_arguments_that_look_like_ours_are_the_commands(store):
     assert one_job(store).name == "N"
 
 
-def test_cancelling_terminates_the_command(store):
+@pytest.mark.parametrize("last", [0, 9])
+def test_cancelling_terminates_the_command(last, store):
     process = start(
-        shell("trap 'echo bye; exit 9' TERM; echo up; while :; do sleep 0.05; done", "--id", "c"), store
+        shell(f"trap 'echo bye; exit {last}' TERM; echo up; while :; do sleep 0.05; done", "--id", "c"), store
     )
     assert process.stdout.readline() == b"up\n"
     assert headway.connect(store).cancel("c")
     status, out, _ = finish(process)
-    assert (status, out) == (9, b"bye\n")
+    assert (status, out) == (last, b"bye\n")
     assert one_job(store).status == "cancelled"
 
 

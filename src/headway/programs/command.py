@@ -71,8 +71,9 @@ def run_command(
         raise
     for stream in streams:
         stream.start()
-    status = _attended(child, streams, job, grace)
-    end, why = fate(status, asked=job.cancel_requested)
+    stopping = Stopping(child, grace)
+    status = _attended(child, streams, job, stopping)
+    end, why = fate(status, asked=stopping.begun)
     if end == "failed":
         job.fail(why)
     else:
@@ -94,7 +95,7 @@ def run_program(
     run = {"url": headway.store.url, "id": id, "attempt": attempt, "owner": os.getpid()}
     run |= {"name": name, "scope": scope, "grace": grace}
     child = _started(words, inside.environment(run, headway.store.url))
-    status = _attended(child, [], None, grace)
+    status = _attended(child, [])
     _told(headway, id, attempt, status)
     return status
 
@@ -118,7 +119,8 @@ def _told(headway: Headway, id: str, attempt: int, status: int) -> None:
         job = headway.get(id)
         if job is None or job.ended:
             return
-        end, why = fate(status, asked=job.cancel is not None)
+        asked = job.cancel == "seen" or (job.cancel is not None and status != 0)
+        end, why = fate(status, asked=asked)
         headway.store.end(id, max(attempt, job.attempt), end, Error(text=why) if end == "failed" else None)
     except StoreUnavailable as error:
         log().warning("the end of job %s cannot be stored: %s", id, error)
@@ -142,11 +144,11 @@ def _started(
 
 
 def fate(status: int, *, asked: bool) -> tuple[str, str]:
-    """How a job ended whose process ended so, and why in words."""
-    if status == 0:
-        return "completed", ""
+    """How a job ended whose process ended so, having been asked to stop or not, and why in words."""
     if asked:
         return "cancelled", ""
+    if status == 0:
+        return "completed", ""
     if status > 0:
         return "failed", f"exit status {status}"
     name = signal_name(-status)
@@ -162,10 +164,13 @@ def signal_name(number: int) -> str:
 
 
 def _attended(
-    child: subprocess.Popen[bytes], streams: Sequence[Channel], job: Job | None, grace: float
+    child: subprocess.Popen[bytes],
+    streams: Sequence[Channel],
+    job: Job | None = None,
+    stopping: Stopping | None = None,
 ) -> int:
     """Wait for the process; meanwhile pass on signals, listen, and stop it when asked."""
-    ended, stopping = threads.Bell(), Stopping(child, grace)
+    ended = threads.Bell()
 
     def wait() -> None:
         child.wait()
@@ -176,7 +181,7 @@ def _attended(
         while not ended.wait_in_callers_thread(LOOK):
             if job is not None:
                 _listen(streams, job)
-                if job.cancel_requested:
+                if stopping is not None and job.cancel_requested:
                     stopping.go_on(time.monotonic())
         for stream in streams:
             stream.finish()
@@ -186,13 +191,18 @@ def _attended(
 
 
 class Stopping:
-    """A process that is being stopped: SIGTERM first, SIGKILL after the grace time."""
+    """A process that is to be stopped: SIGTERM first, SIGKILL after the grace time."""
 
     def __init__(self, child: subprocess.Popen[bytes], grace: float) -> None:
         self._child = child
         self._grace = grace
         self._since: float | None = None
         self._killed = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has been asked to stop."""
+        return self._since is not None
 
     def go_on(self, now: float) -> None:
         """Do what is due."""
