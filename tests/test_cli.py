@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -496,3 +497,19 @@ def test_without_its_packages_the_command_says_what_to_install(package):
     )
     assert done.returncode == 2
     assert done.stderr == f'this needs {package}: pip install "headway[cli]"\n'
+
+
+def test_serve_says_what_it_cannot_do(store):
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = str(taken.getsockname()[1])
+    for arguments, status, said in (
+        (("memory://",), 4, "one process only"),
+        (("nonsense://x",), 4, "no store answers"),
+        (("--token", "short"), 2, "at least 16 characters"),
+        (("--port", port), 2, "cannot listen there"),
+        (("--host", "203.0.113.9"), 2, "203.0.113.9:8430"),
+    ):
+        done = run("serve", *arguments)
+        assert (done.returncode, said in done.stderr) == (status, True), done.stderr
+        assert done.stderr.count("\n") == 1
+    taken.close()

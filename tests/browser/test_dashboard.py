@@ -307,7 +307,7 @@ def test_a_job_far_down_is_live_as_well(hw, store, dashboard, page):
 def test_a_killed_worker_is_said_to_be_stalled(store, dashboard, page):
     with working(LOOPS, store, "a", "Import") as worker:
         page.goto(dashboard.address)
-        eventually(lambda: said(page, ".row .status") == "running" if page.locator(".row").count() else False)
+        page.locator(".row[data-state=running]").wait_for()
         worker.send_signal(signal.SIGKILL)
         eventually(lambda: said(page, ".row .status") == "stalled", 30)
         page.locator(".row").click()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
@@ -36,15 +37,14 @@ def bound(host: str, port: int | None = None) -> socket.socket:
     Raises:
         InvalidValue: There is no such address here, or the port is taken.
     """
-    ports = range(PORT, PORT + NEAR) if port is None else (port,)
-    refused: OSError | None = None
+    ports = range(PORT, PORT + NEAR) if port is None else range(port, port + 1)
     for one in ports:
         try:
             return _listening(host, one)
         except OSError as error:
-            refused = error
-    field = "host" if port is None else "port"
-    raise InvalidValue(field, f"{host}:{ports[-1]}", f"cannot listen there: {refused}")
+            if error.errno != errno.EADDRINUSE or one == ports[-1]:
+                raise InvalidValue("host", f"{host}:{one}", f"cannot listen there: {error}") from error
+    raise AssertionError("there is always a port to try")
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -1,6 +1,6 @@
 // @ts-check
 // A job's page: all that is known of one job, live.
-/** @import {Snapshot, Stage} from "../headway.js" */
+/** @import {Snapshot, Stage} from "../headway/headway.js" */
 import { addressOf, ask } from "./asking.js";
 import { describe, watch } from "./headway.js";
 import { JobList } from "./list.js";

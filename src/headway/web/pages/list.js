@@ -1,6 +1,6 @@
 // @ts-check
 // Many jobs, newest first: only rows on screen are in the page, and only these are listened to.
-/** @import {Snapshot} from "../headway.js" */
+/** @import {Snapshot} from "../headway/headway.js" */
 /** @typedef {{scope?: string, parent?: string, statuses?: readonly string[], text?: string}} Filter */
 /** @typedef {{jobs: Snapshot[], next: string | null, until: [string, string] | null, live: number, more_live: boolean}} Answer */
 import { addressOf, ask } from "./asking.js";

@@ -1,6 +1,6 @@
 // @ts-check
 // Times, as people read them, and how a job reads some seconds later.
-/** @import {Snapshot} from "../headway.js" */
+/** @import {Snapshot} from "../headway/headway.js" */
 
 const STEPS = /** @type {const} */ ([[86400, "day"], [3600, "hour"], [60, "minute"]]);
 const relative = new Intl.RelativeTimeFormat("en", { style: "narrow" });

@@ -1,6 +1,6 @@
 // @ts-check
 // A small picture of the rate over time, from the frames that this page has seen.
-/** @import {Snapshot} from "../headway.js" */
+/** @import {Snapshot} from "../headway/headway.js" */
 import { describe } from "./headway.js";
 
 /** @typedef {{of: string, unit: string | null, points: [number, number][], spacing: number, base?: [number, number]}} Series */
