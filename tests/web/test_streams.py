@@ -4,6 +4,7 @@ import socket
 import time
 from contextlib import ExitStack
 
+import msgspec
 import psutil
 import pytest
 from tests.processes import eventually, start
@@ -145,6 +146,28 @@ def test_notices_that_never_come_are_made_up_for(serve, worker, store, monkeypat
         stream.until(count=5)
         job.complete()
         stream.until(status="completed")
+
+
+def test_a_client_that_does_not_read_is_given_up(serve, worker, monkeypatch):
+    monkeypatch.setattr("headway.web.asgi.PATIENCE", 0.5)
+    door, who = serve()
+    with worker.job("Import", scope="user/crowd") as job:
+        host, port = who().host.split(":")
+        with socket.create_connection((host, int(port))) as line:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            path = UNREAD.replace(b"/progress", b"") % job.id.encode()
+            line.sendall(path)
+            eventually(lambda: streams_of(door) == 1)
+            deadline = time.monotonic() + 60
+            (loop,) = door._loops.values()
+            hot = worker.get(job.id)
+            while streams_of(door) and time.monotonic() < deadline:
+                hot = msgspec.structs.replace(
+                    hot, version=hot.version + 1, activity="x" * 500, name="y" * 200
+                )
+                loop._loop.call_soon_threadsafe(loop.broadcast.learn, {job.id: hot})
+                time.sleep(0.0005)
+            assert streams_of(door) == 0
 
 
 SERVERS = {

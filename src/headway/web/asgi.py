@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from headway import threads
 from headway.core.errors import HeadwayError
 from headway.web import exchange
-from headway.web.broadcast import Broadcast, Stream
+from headway.web.broadcast import INFINITY, Broadcast, Stream
 from headway.web.door import Door, as_verdict, log, stopping
 from headway.web.exchange import Request
 
@@ -45,6 +45,8 @@ GRANIAN_WARNING = (
     "with a larger --backpressure pass streams=…, and run it with --workers-kill-timeout 3, "
     "or it waits for open streams when it is to stop"
 )
+PATIENCE = 30.0
+"""Seconds after which a client that does not take what it is sent is given up."""
 TICK = 0.25
 """Seconds between two looks at the clock, and whether the server is about to stop."""
 
@@ -227,6 +229,9 @@ class _Carrier:
                 await self._send({"type": "http.response.body", "body": answer.body})
             elif self._stream is None or not self._stream.left:
                 await self._send({"type": "http.response.body", "body": b""})
+        except asyncio.CancelledError:
+            if self._stream is None or self._stream.stuck_at > time.monotonic():
+                raise  # not by us
         finally:
             if self._gone is not None:
                 self._gone.cancel()
@@ -289,6 +294,8 @@ class _Carrier:
         known = self._shared.broadcast.join(stream, most, settings.streams_per_client)
         if known is not None:
             self._stream = stream
+            task = asyncio.current_task()
+            stream.give_up = _nothing if task is None else task.cancel
             self._gone = asyncio.create_task(self._notice_leaving(stream))
             self._shared.tick()
         return known
@@ -323,7 +330,12 @@ class _Carrier:
         await self._send({"type": "http.response.start", "status": want.status, "headers": headers})
 
     async def _send_some(self, want: exchange.Send) -> None:
+        stream = self._stream
+        if stream is not None:
+            stream.stuck_at = time.monotonic() + PATIENCE
         await self._send({"type": "http.response.body", "body": want.body, "more_body": True})
+        if stream is not None:
+            stream.stuck_at = INFINITY
 
     async def _file(self, want: exchange.File) -> Any:
         return self._app.door.file(want.name)
@@ -361,6 +373,10 @@ def is_granian(receive: Any) -> bool:
     if owner.startswith(("granian", "_granian")):
         return True
     return "granian._granian" in sys.modules  # its worker's own; something, as Django, is in between
+
+
+def _nothing() -> None:
+    return None
 
 
 async def _live(receive: Receive, send: SendMessage) -> None:

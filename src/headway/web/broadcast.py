@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 
 
+INFINITY = float("inf")
+
+
 class Stream:
     """What one client listens to.
 
@@ -35,9 +38,12 @@ class Stream:
         wake: Called when there is something to look at.
         closing: Whether the server is about to stop.
         left: Whether the client has gone.
+        stuck_at: When to give up on a client that does not take what it is sent, and how: ``give_up``.
     """
 
-    __slots__ = ("closing", "deadline", "dirty", "ids", "left", "scopes", "wake", "who")
+    __slots__ = (
+        "closing", "deadline", "dirty", "give_up", "ids", "left", "scopes", "stuck_at", "wake", "who",
+    )  # fmt: skip
 
     def __init__(self, ids: Collection[str], scopes: Collection[str | None], who: str) -> None:
         self.ids = frozenset(ids)
@@ -46,7 +52,8 @@ class Stream:
         self.dirty: set[str] = set()
         self.wake: Callable[[], object] = _nothing
         self.closing = self.left = False
-        self.deadline = float("inf")
+        self.deadline = self.stuck_at = INFINITY
+        self.give_up: Callable[[], object] = _nothing
 
     @property
     def ready(self) -> bool:
@@ -182,12 +189,15 @@ class Broadcast:
             stream.wake()
 
     def wake_the_late(self) -> None:
-        """Wake those who wanted to be woken by now."""
+        """Wake those who wanted to be woken by now, and give up on those who do not read."""
         now = time.monotonic()
         for stream in self.streams:
             if stream.deadline <= now:
-                stream.deadline = float("inf")
+                stream.deadline = INFINITY
                 stream.wake()
+            if stream.stuck_at <= now:
+                stream.left = True
+                stream.give_up()
 
     def _pass_on(self, heard: dict[str, News]) -> None:
         woken: set[Stream] = set()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headway.core.snapshot import UNENDED, Snapshot
-from headway.stores.contract import LARGEST_PAGE
 from headway.web import page, problems
 from headway.web.access import Target
 from headway.web.exchange import (
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
 
 MOST = 100
 """How many ids one stream may watch, and how many jobs of scopes it shows at once."""
+REMEMBERED = 1_000
+"""Of how many jobs of its scopes a stream remembers what it has sent."""
 INFINITY = float("inf")
 HEAD = (("Content-Type", SSE), *UNBUFFERED)
 
@@ -181,13 +182,16 @@ class Conversation:
         )
 
     def _is_news(self, view: View) -> bool:
-        """Whether the client has not been sent this state."""
+        """Whether the client has not been sent this state, nor a newer one."""
         look = None if view.snapshot is None else (view.snapshot.version, view.snapshot.status)
-        if self.shown.get(view.id) == look and (view.id in self.shown or view.id not in self.ids):
+        known = self.shown.get(view.id)
+        if known == look and (view.id in self.shown or view.id not in self.ids):
+            return False
+        if known is not None and look is not None and look[0] < known[0]:
             return False
         self.shown.pop(view.id, None)
         self.shown[view.id] = look
-        if len(self.shown) > LARGEST_PAGE + len(self.ids):
+        if len(self.shown) > REMEMBERED + len(self.ids):
             del self.shown[next(iter(self.shown))]
         return True
 
