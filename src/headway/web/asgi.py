@@ -370,7 +370,9 @@ def request_of(scope: Scope, native: Any = None) -> Request:
 def is_granian(receive: Any) -> bool:
     """Whether granian serves: it takes in 1,024 connections, and says to nobody that it is about to stop."""
     owner = type(getattr(receive, "__self__", receive)).__module__
-    return owner.startswith(("granian", "_granian"))
+    if owner.startswith(("granian", "_granian")):
+        return True
+    return "granian._granian" in sys.modules  # its worker's own; something, as Django, is in between
 
 
 def _nothing() -> None:

@@ -10,7 +10,16 @@ from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[3]
 TESTS = ["tests/web/django", "tests/contracts/test_django_doors.py"]
-NEEDED = ["gunicorn", "itsdangerous", "pytest>=9", "pytest-asyncio", "pytest-timeout", "uv", "uvicorn"]
+NEEDED = [
+    "gunicorn",
+    "itsdangerous",
+    "psutil",
+    "pytest>=9",
+    "pytest-asyncio",
+    "pytest-timeout",
+    "uv",
+    "uvicorn",
+]
 NEWER = pytest.mark.skipif(sys.version_info < (3, 12), reason="this Django needs Python 3.12")
 OLDER = pytest.mark.skipif(sys.version_info >= (3, 13), reason="this Django knows no Python newer than 3.12")
 
