@@ -191,3 +191,18 @@ async def test_what_ends_with_the_event_loop_is_delivered_at_exit(hw, url):
     """, url)  # fmt: skip
     assert (code, errors) == (0, "")
     assert [hw.get(id).status for id in ("track", "job")] == ["completed"] * 2
+
+
+async def test_a_child_that_ends_just_before_its_parent_still_counts(hw):
+    """Nothing waits in a running loop, so both ends may go out at once."""
+    for number in range(5):
+        with (
+            pytest.raises(ValueError, match="too much"),
+            hw.job("Whole", id=f"whole-{number}", children=2),
+        ):
+            with hw.job("Child"):
+                pass
+            raise ValueError("too much")
+        while (found := await hw.aget(f"whole-{number}")) is None or not found.ended:
+            await asyncio.sleep(0.01)
+        assert (found.status, found.percent, found.children.ended) == ("failed", 50, 1)

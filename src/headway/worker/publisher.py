@@ -258,7 +258,7 @@ class Publisher:
                 spoke.append(reporter)
             listening = [one for one in (who.listening() for who in spoke) if one] if due else []
             if records or parts or listening:
-                answers = self.store.write(records, parts, listening)
+                answers = self._write(records, parts, listening)
                 for reporter in spoke:
                     reporter.hear(answers)
         except BaseException:
@@ -267,6 +267,16 @@ class Publisher:
         for reporter in reporters:
             if reporter.over:
                 self._let_go(reporter)
+
+    def _write(
+        self, records: Sequence[Snapshot], parts: Sequence[Part], listening: Sequence[str]
+    ) -> dict[str, Answer]:
+        """One call; two where a job ends while its parts still have news: they would find it ended."""
+        awaited = {part.job for part in parts}
+        ends = [record for record in records if record.ended and record.id in awaited]
+        others = [record for record in records if record not in ends] if ends else records
+        answers = self.store.write(others, parts, listening)
+        return answers | self.store.write(ends) if ends else answers
 
     def _let_go(self, reporter: Reporter) -> None:
         try:
