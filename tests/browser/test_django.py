@@ -88,9 +88,9 @@ def test_without_javascript_a_link_follows_the_job(chromium, site):
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{url}/log-in/ann")
-    with hw.job("Import", scope="user/1"):
+    with hw.job("Import", scope="user/1") as import_:
         pass
-    job = hw.find(scope="user/1").jobs[0]
+    job = eventually(lambda: hw.get(import_.id))
     page.goto(f"{url}/bar/{job.id}")
     expect(page.locator(".headway")).to_contain_text("completed")
     page.get_by_role("link", name="Follow it").click()

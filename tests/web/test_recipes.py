@@ -12,6 +12,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from tests.processes import eventually
 from tests.servers import free_port
 
 import headway
@@ -90,6 +91,7 @@ def test_a_recipe_shows_streams_and_cancels(name, tmp_path):
         hw = headway.connect(f"sqlite:///{tmp_path / 'jobs.db'}")
         ann, eve = Client(url, "ann"), Client(url, "eve")
         job = hw.job("Import", scope="user/ann", total=4).start()
+        eventually(lambda: hw.get(job.id))
         assert ann.ask(f"jobs/{job.id}").json["name"] == "Import"
         assert eve.ask(f"jobs/{job.id}").status == 404
         with ann.stream(f"id={job.id}") as stream:
