@@ -23,7 +23,7 @@ NPM = Path(__file__).parent / "node_modules"
 
 @pytest.fixture(scope="module")
 def chromium():
-    """Ended with its module: until then an event loop runs in this thread, and tests of others would notice."""
+    """Ended with its module: until then an event loop runs in this thread, and others would notice."""
     if CHROMIUM is None or not NPM.exists():
         assert not os.environ.get("CI"), "Chromium, or what npm brings, is missing: make servers"
         pytest.skip("Chromium, or what npm brings, is missing: make servers")
