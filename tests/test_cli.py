@@ -418,6 +418,8 @@ def test_version_and_help(store):
         "history",
         "list",
         "migrate",
+        "pipe",
+        "run",
         "serve",
         "watch",
     ]
