@@ -125,7 +125,7 @@ local function apply(decision, record, told)
 end
 
 local function nothing()
-    return {parts = 0, counts = {}, weight = 0, done = 0, children = 0, ended = 0, failed = 0}
+    return {parts = 0, counts = {}, hands = {}, weight = 0, done = 0, children = 0, ended = 0, failed = 0}
 end
 
 local function tally(part, sign)
@@ -139,8 +139,9 @@ local function tally(part, sign)
         return
     end
     local stage = part.stage and ':' .. part.stage or ''
-    local count = (totals.counts[stage] or 0) + sign * part.count
-    totals.counts[stage] = (sign > 0 or count ~= 0) and count or nil
+    local hands = (totals.hands[stage] or 0) + sign
+    totals.hands[stage] = hands > 0 and hands or nil
+    totals.counts[stage] = hands > 0 and (totals.counts[stage] or 0) + sign * part.count or nil
 end
 
 -- A part that only got on adds what it gained, so that no rounding can take anything back.
