@@ -358,7 +358,7 @@ def test_an_end_that_waits_inside_the_publishers_own_thread_does_not_wait_for_it
     recorded.store.sweep = sweep
     publisher._sweep_at = 0
     eventually(lambda: took, 3)
-    assert took[0] < 0.5
+    assert took[0] < 1.5  # waiting for itself would take the two seconds that an end may
     assert eventually(lambda: recorded.get("lost").status == "stopped")
 
 
