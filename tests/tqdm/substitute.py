@@ -1,5 +1,7 @@
 """A pytest plugin for tqdm's own tests: wherever they say tqdm, they get our subclass."""
 
+from importlib.util import find_spec
+
 import tqdm
 import tqdm.asyncio
 import tqdm.auto
@@ -7,7 +9,6 @@ import tqdm.contrib
 import tqdm.contrib.concurrent
 import tqdm.contrib.itertools
 import tqdm.contrib.logging
-import tqdm.dask
 import tqdm.std
 
 import headway.tqdm
@@ -31,4 +32,7 @@ replace(tqdm.contrib, tqdm=ours, tqdm_auto=auto)
 replace(tqdm.contrib.concurrent, tqdm_auto=auto)
 replace(tqdm.contrib.itertools, tqdm_auto=auto)
 replace(tqdm.contrib.logging, std_tqdm=ours)
-replace(tqdm.dask, tqdm_auto=auto)
+if find_spec("dask"):
+    import tqdm.dask
+
+    replace(tqdm.dask, tqdm_auto=auto)

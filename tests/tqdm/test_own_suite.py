@@ -57,6 +57,7 @@ def passed(suite, store, *options, **variables):
         timeout=500,
         env=environment(store, **variables),
     )
+    assert done.stdout.strip(), done.stderr
     found = dict.fromkeys(("passed", "skipped", "failed", "error"), 0)
     found |= {word: int(count) for count, word in re.findall(r"(\d+) (\w+)", done.stdout.splitlines()[-1])}
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr
