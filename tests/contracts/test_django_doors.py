@@ -1,10 +1,8 @@
 """Django's door, under its own server and under others, by threads and by an event loop."""
 
 import pytest
-from tests.servers.web import web_server
+from tests.contracts.served import Served
 
-import headway
-from headway.testing import WebContract
 from headway.testing.web_client import Client
 
 TOKEN = "a" * 32
@@ -19,26 +17,7 @@ class Page(Client):
         return super()._sent(path, method, body, headers)
 
 
-@pytest.fixture(scope="class")
-def served(request, tmp_path_factory):
-    """The server, and the store that it reads."""
-    store = f"sqlite:///{tmp_path_factory.mktemp('django') / 'jobs.db'}"
-    server, app, environment = request.cls.runs
-    hw = headway.connect(store)
-    with web_server(server, app, store, **environment) as running:
-        yield running, hw
-    hw.close()
-
-
-class Served(WebContract):
-    @pytest.fixture
-    def url(self, served):
-        return served[0].url
-
-    @pytest.fixture
-    def hw(self, served):
-        return served[1]
-
+class ServedByDjango(Served):
     @pytest.fixture
     def ann(self, url):
         return Page(url, "ann")
@@ -56,20 +35,20 @@ class Served(WebContract):
         return Page(url)
 
 
-class TestUnderUvicorn(Served):
+class TestUnderUvicorn(ServedByDjango):
     runs = ("uvicorn", "django-asgi", {})
 
 
-class TestUnderItsOwnServer(Served):
+class TestUnderItsOwnServer(ServedByDjango):
     runs = ("runserver", "django", {})
 
 
-class TestUnderGunicornSync(Served):
+class TestUnderGunicornSync(ServedByDjango):
     runs = ("gunicorn-sync", "django", {})
     streams = False
 
 
-class TestUnderGunicornThreads(Served):
+class TestUnderGunicornThreads(ServedByDjango):
     runs = ("gunicorn-gthread", "django", {"STREAMS": "24"})
 
 

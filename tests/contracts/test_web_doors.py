@@ -1,31 +1,6 @@
 """Every door, under its real server."""
 
-import pytest
-from tests.servers.web import web_server
-
-import headway
-from headway.testing import WebContract
-
-
-@pytest.fixture(scope="class")
-def served(request, tmp_path_factory):
-    """The server, and the store that it reads."""
-    store = f"sqlite:///{tmp_path_factory.mktemp('web') / 'jobs.db'}"
-    server, app, environment = request.cls.runs
-    hw = headway.connect(store)
-    with web_server(server, app, store, **environment) as running:
-        yield running, hw
-    hw.close()
-
-
-class Served(WebContract):
-    @pytest.fixture
-    def url(self, served):
-        return served[0].url
-
-    @pytest.fixture
-    def hw(self, served):
-        return served[1]
+from tests.contracts.served import Served
 
 
 class TestAsgiUnderUvicorn(Served):
