@@ -1,11 +1,18 @@
 """F1, F13, F14, F29: workers that are killed, forked, doubled, asleep, or hold the interpreter."""
 
+import os
 import random
 import signal
+import subprocess
+import sys
+from contextlib import suppress
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 from tests.faults.scene import LEASE, SERVERS, SOON, begun, on
 from tests.processes import TELLS, eventually, kill_at_random
+from tests.servers import free_port
 
 CROWD = 10
 """How many workers there are at a time."""
@@ -67,6 +74,70 @@ def test_f13_no_connection_is_shared_with_a_child_that_was_forked(address, begin
     out, errors = worker.communicate(timeout=60)
     assert (worker.returncode, errors) == (0, "")
     assert out == "10\n"
+
+
+PRELOADED = """
+import os
+from urllib.parse import parse_qs
+
+import psutil
+
+import headway
+
+hw = headway.connect(os.environ["ADDRESS"])
+boot = hw.job("boot", id="boot", total=10**9).start()
+boot.advance()
+hw.get("boot")
+loaded_in = os.getpid()
+
+
+def mine():
+    return {(line.laddr, line.raddr) for line in psutil.Process().net_connections("tcp") if line.raddr}
+
+
+inherited = mine()
+assert inherited
+
+
+def application(environ, start_response):
+    id = parse_qs(environ["QUERY_STRING"])["id"][0]
+    with hw.job("request", id=id, scope="requests") as job:
+        job.advance()
+        seen = hw.get("boot").status
+    shared = len(inherited & mine()) if os.getpid() != loaded_in else "not forked"
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{seen} {shared} {os.getpid()}".encode()]
+"""
+
+
+@on(*SERVERS)
+def test_f13_an_app_that_gunicorn_loaded_before_it_forked_shares_no_connection(hw, address, tmp_path):
+    (tmp_path / "preloaded.py").write_text(PRELOADED)
+    port = free_port()
+    command = f"-m gunicorn --preload --workers 2 --bind 127.0.0.1:{port} --log-level warning preloaded"
+    server = subprocess.Popen(
+        [sys.executable, *command.split()],
+        cwd=tmp_path,
+        env=os.environ | {"ADDRESS": address, "PYTHONPATH": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def ask(id):
+        with suppress(URLError), urlopen(f"http://127.0.0.1:{port}/?id={id}", timeout=30) as answer:
+            return answer.read().decode().split()
+        return None
+
+    try:
+        answers = [eventually(lambda: ask("first") or server.poll(), 60), *(ask(f"job-{number}") for number in range(40))]
+        assert {tuple(answer[:2]) for answer in answers} == {("running", "0")}
+        assert len({answer[2] for answer in answers}) == 2
+        assert [one.status for one in hw.find(scope="requests", limit=100)] == ["completed"] * 41
+    finally:
+        server.terminate()
+        errors = server.communicate(timeout=30)[1]
+    assert "Traceback" not in errors
+    assert hw.get("boot").count == 1
 
 
 def test_f14_a_zombie_that_wakes_up_changes_nothing(hw, address, begin):
