@@ -1,7 +1,7 @@
 """F4, F5, F8, F9, F10: servers that die, hang, fail over, forget or refuse."""
 
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 from tests.faults.scene import WORKER, begin_one, begun, comes_back, is_whole, on, read, told_to_end
@@ -9,6 +9,7 @@ from tests.processes import eventually
 from tests.servers.redis import Cluster, RedisServer, Watched
 
 import headway
+from headway.core.errors import StoreUnavailable
 from headway.core.pace import HEARTBEAT
 
 pytestmark = pytest.mark.nightly  # minutes of waiting for heartbeats and failovers
@@ -273,6 +274,28 @@ def test_f8_a_primary_that_is_cut_off_is_replaced_and_watchers_go_on(begin, view
         assert (hw.get("one").status, hw.get("one").count) == ("completed", fared.steps)
         assert view.never_goes_back()
         hw.close()
+
+
+@pytest.mark.nightly
+def test_f8_no_end_is_lost_in_a_failover_where_replicas_are_waited_for():
+    """The replica is behind when the primary is lost: what it does not have was never acknowledged."""
+    with closing(Watched()) as watched, closing(headway.connect(f"{watched.url}?replicas=1")) as hw:
+        hw.job("First", id="first").start().complete()
+        watched.replica.pause()
+        hw.job("Second", id="second").start()
+        with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
+            hw.store.end("second", 1, "completed")
+        watched.replica.resume()
+        assert eventually(lambda: ended(hw.store, "second"))
+        watched.primary.pause()
+        eventually(lambda: read(hw, "second"), 25, every=0.1)
+        assert (read(hw, "first").status, read(hw, "second").status) == ("completed", "completed")
+
+
+def ended(store, id):
+    with suppress(StoreUnavailable):
+        return store.end(id, 1, "completed").accepted or store.read([id])[id].ended
+    return False
 
 
 def is_ahead(hw, before):

@@ -129,7 +129,10 @@ def test_f13_an_app_that_gunicorn_loaded_before_it_forked_shares_no_connection(h
         return None
 
     try:
-        answers = [eventually(lambda: ask("first") or server.poll(), 60), *(ask(f"job-{number}") for number in range(40))]
+        answers = [
+            eventually(lambda: ask("first") or server.poll(), 60),
+            *(ask(f"job-{number}") for number in range(40)),
+        ]
         assert {tuple(answer[:2]) for answer in answers} == {("running", "0")}
         assert len({answer[2] for answer in answers}) == 2
         assert [one.status for one in hw.find(scope="requests", limit=100)] == ["completed"] * 41

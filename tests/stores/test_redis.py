@@ -23,7 +23,7 @@ from headway.stores.redis import RedisStore
 from headway.testing import FaultProxy
 from headway.testing.store_scene import Worker, at_once, hears, known, part, told
 
-SOON = 1.2
+SOON = 3.0
 """Half a second, and what a busy machine adds."""
 PASSWORD = "correct-horse"  # noqa: S105 - of a server that lives as long as its test
 
@@ -119,6 +119,8 @@ class TestUrls:
             "redis+cluster://localhost/3",
             "redis://localhost?prefix=",
             "redis://localhost?prefix={a}",
+            "redis://localhost?replicas=many",
+            "redis+cluster://localhost?replicas=1",
             "redis://localhost?no_such_option=1",
             "redis://localhost?prefix=a&prefix=b",
         ],

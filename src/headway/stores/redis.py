@@ -101,7 +101,8 @@ class RedisStore(Store):
         for id in listening:
             _of(asked, id)
         known = {id: what for id, what in asked.items() if _can_be_kept(id)}
-        said = self._ask([(id, "write", what) for id, what in known.items()])
+        final = any(record.ended for record in records)
+        said = self._ask([(id, "write", what) for id, what in known.items()], final=final)
         answers = dict.fromkeys(asked, Answer("missing"))
         return answers | {id: one.answer for id, one in zip(known, said, strict=True)}
 
@@ -228,11 +229,11 @@ class RedisStore(Store):
     def _find(self, verb: str, asked: dict[str, Any]) -> Any:
         return self._servers.run([self._finding(verb, asked)])[0]
 
-    def _ask(self, asked: Sequence[tuple[str, str, dict[str, Any]]]) -> list[_Said]:
+    def _ask(self, asked: Sequence[tuple[str, str, dict[str, Any]]], *, final: bool = False) -> list[_Said]:
         """Ask for one verb of each of some jobs."""
         if not asked:
             return []
-        answers = self._servers.run([self._job(*one) for one in asked])
+        answers = self._servers.run([self._job(*one) for one in asked], final=final)
         said = [_Said(id, *answer) for (id, *_), answer in zip(asked, answers, strict=True)]
         if self._servers.clustered:
             self._tell_others(said)
@@ -254,7 +255,9 @@ class RedisStore(Store):
                 self._servers.run(calls)
 
     def _decide(self, id: str, verb: str, asked: dict[str, Any] | None = None) -> Answer:
-        return self._ask([(id, verb, asked or {})])[0].answer if _can_be_kept(id) else Answer("missing")
+        if not _can_be_kept(id):
+            return Answer("missing")
+        return self._ask([(id, verb, asked or {})], final=True)[0].answer
 
     def _newest(
         self, given: dict[str, str], status: Collection[str], cursor: str | None, limit: int

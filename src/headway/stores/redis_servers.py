@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     "+@connection +@scripting +@pubsub +cluster|slots +cluster|shards +command +time +info +del "
     "+hdel +hexists +hget +hlen +hmget +hset +hvals +lrange +ltrim +pexpireat +rpush "
-    "+zadd +zrange +zrangebyscore +zrem +zrevrangebyscore"
+    "+wait +zadd +zrange +zrangebyscore +zrem +zrevrangebyscore"
 )
 """What the scripts and the driver use of a server."""
 Unheard = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
@@ -51,7 +51,9 @@ PREFIX = "headway"
 """What all keys and channels begin with where the URL says nothing else."""
 SENTINEL_PORT = 26379
 PORT = 6379
-_OURS = ("prefix", "sentinel_username", "sentinel_password")
+_OURS = ("prefix", "replicas", "sentinel_username", "sentinel_password")
+COPYING = 400
+"""Milliseconds within which replicas must have what they are waited for: less than a socket's patience."""
 _FORMS = {
     "": "redis://user:password@host:6379/0",
     "cluster": "redis+cluster://user:password@host1:6379,host2:6379",
@@ -92,6 +94,7 @@ class Servers:
         shown: The URL without secrets.
         deployment: ``""``, ``"cluster"`` or ``"sentinel"``.
         prefix: What all keys and channels begin with.
+        replicas: How many must have an end or a wish to cancel before it counts as written.
 
     Raises:
         InvalidValue: The URL says something that is not understood.
@@ -107,10 +110,13 @@ class Servers:
             raise InvalidValue(
                 "url", self.shown, "a prefix has at least one character, no space and no brace"
             )
+        self.replicas = self._read_replicas(ours.get("replicas", "0"))
         self._hosts, self._service, one = self._addresses(engine.replace("valkey", "redis"), place)
         self._settings = self._read_settings(one)
         self._sentinel_settings = {
-            name.removeprefix("sentinel_"): value for name, value in ours.items() if name != "prefix"
+            name.removeprefix("sentinel_"): value
+            for name, value in ours.items()
+            if name.startswith("sentinel_")
         }
         self._secrets = [
             secret for secret in (self._settings.get("password"), ours.get("sentinel_password")) if secret
@@ -122,13 +128,19 @@ class Servers:
         """Whether keys lie on several servers."""
         return self.deployment == "cluster"
 
-    def run(self, calls: Sequence[Call]) -> list[Any]:
+    def run(self, calls: Sequence[Call], *, final: bool = False) -> list[Any]:
         """What each script answers: one round trip, in a Cluster one for each server.
 
+        Args:
+            calls: The scripts to run.
+            final: Whether something is decided that must outlive the server, so that replicas are waited for.
+
         Raises:
-            StoreUnavailable: A server did not answer, or said no.
+            StoreUnavailable: A server did not answer, said no, or has too few replicas that keep up.
         """
         with self._reached() as client:
+            if final and self.replicas:
+                return client.run_copied(calls, self.replicas, f"{self.prefix}:copied")
             return client.run(calls)
 
     def connect(self) -> Client:
@@ -217,6 +229,13 @@ class Servers:
         except ValueError as error:
             raise self._wrong(str(error)) from error
 
+    def _read_replicas(self, text: str) -> int:
+        if not text.isascii() or not text.isdecimal():
+            raise self._wrong(f"replicas is a number, not {text!r}")
+        if int(text) and self.clustered:
+            raise self._wrong("replicas are waited for with one server or Sentinels, not in a Cluster")
+        return int(text)
+
     def _wrong(self, reason: str = "") -> InvalidValue:
         form = f"such a URL is {_FORMS.get(self.deployment, _FORMS[''])}, then options as ?prefix=headway"
         return InvalidValue("url", self.shown, f"{reason}; {form}" if reason else form)
@@ -273,6 +292,24 @@ class Client:
     def __init__(self, driver: Any, *, clustered: bool) -> None:
         self._driver = driver
         self._clustered = clustered
+
+    def run_copied(self, calls: Sequence[Call], replicas: int, key: str) -> list[Any]:
+        """The same as `run`, once that many replicas have what the scripts wrote.
+
+        A connection is told how far replicas have got with its own last write only, and scripts that are run
+        again may write nothing: so there is one more write, to that key.
+
+        Raises:
+            RedisError: Whatever the first of them met, or too few replicas have it.
+        """
+        answers = self.run(calls)
+        pipeline = self._driver.pipeline(transaction=False)
+        pipeline.hset(key, "at", 1)
+        pipeline.wait(replicas, COPYING)
+        copies = pipeline.execute()[-1]
+        if copies < replicas:
+            raise exceptions.RedisError(f"NOREPLICAS {copies} of {replicas} replicas have what was written")
+        return answers
 
     def run(self, calls: Sequence[Call]) -> list[Any]:
         """What each script answers; scripts that a server does not know are loaded, and run then.
@@ -471,6 +508,7 @@ _PASSING = (
     ("CLUSTERDOWN", "Some of its slots have no server"),
     ("Connection closed by server", "If it speaks TLS, use rediss://"),
     ("Timeout connecting to server", "Correct host and port; a port without TLS is redis://"),
+    ("NOREPLICAS", "Start its replicas, or ask for fewer: ?replicas=0"),
     ("Connection refused", "Start the server, or correct host and port"),
 )
 """What to do about what may pass."""
