@@ -168,7 +168,7 @@ class Servers:
         said = f"{type(error).__name__} {reason}"
         refusal, passing = self._refusal(said), _advice(_PASSING, said)
         kind = StoreRefused if refusal else StoreUnavailable
-        return kind(self.shown, reason.rstrip("."), refusal or passing)
+        return kind(self.shown, reason.rstrip(".?"), refusal or passing)
 
     def look_for_plain_text(self) -> None:
         """Where encryption was asked for, look whether the port answers without it.
