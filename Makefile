@@ -2,7 +2,10 @@
 # Another interpreter beside the first: make test PYTHON=python3.13 VENV=.venv-3.13
 PYTHON ?= python3
 VENV ?= .venv
+# Tests mostly wait for processes, so more of them than cores wait at once.
+PROCESSES ?= 4
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest --numprocesses $(PROCESSES) --dist worksteal
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 
 .PHONY: help demo setup servers test test-nightly lint types docs bench picture clean
@@ -14,9 +17,9 @@ setup: $(VENV)/.dev  ## make the environment to develop in
 servers: setup  ## install the servers that tests need, by the system's package manager where it may
 	@$(BIN)/python tools/servers.py
 test: lint types servers  ## all that a change must pass: style, types, tests, the built wheel
-	$(BIN)/pytest
+	$(PYTEST)
 test-nightly: servers  ## the faults that take too long for every run
-	$(BIN)/pytest -m nightly --timeout 900
+	$(PYTEST) -m nightly --timeout 900
 lint: setup  ## style and format
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

@@ -42,10 +42,16 @@ class Odd:
 
     __int__ = __index__
 
+    def __str__(self):
+        return f"Odd {self.value}"
+
 
 class Broken:
     def __float__(self):
         raise RuntimeError("only length-1 arrays can be converted")
+
+    def __str__(self):
+        return "Broken"
 
 
 @pytest.mark.parametrize("id", ["a", "0", "A0._:~@-z", "a" * 200, "celery:4f", "user@host~1"])

