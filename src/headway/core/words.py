@@ -203,7 +203,7 @@ def _coarse(seconds: float) -> float:
 
 def _round_words(seconds: float) -> str:
     unit, name = next((unit for unit in _UNITS if seconds >= unit[0]), _UNITS[-1])
-    return f"{seconds / unit:.3g} {name}"
+    return f"{float(f'{seconds / unit:.3g}'):.15g} {name}"  # three digits, never an exponent
 
 
 class Finish:
