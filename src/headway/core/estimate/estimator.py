@@ -1,6 +1,6 @@
 """The time left of one run.
 
-Without history: three opinions of the pace, weighed by a backtest (`headway.core.estimate.pace`), times the
+Without history: five opinions of the pace, weighed by a backtest (`headway.core.estimate.pace`), times the
 work left.  With history, three things more:
 
 1. Work is counted in time: the share of it that is done becomes the share of the time that was usual for it.
