@@ -17,6 +17,7 @@ from bench.eta.score import Score, mean, score
 from bench.table import held, show, show_where
 
 from headway.core.estimate import Estimator, Profile
+from headway.core.words import LONGER
 
 JOBS, EARLIER = 5, 5
 PEERS = {"a straight line": Linear, "tqdm": Tqdm, "rich": Rich}
@@ -55,7 +56,23 @@ def main() -> None:
         print(f"Budget: {name}, the range holds in 75 to 90 %: {'held' if inside else 'NOT HELD'}")
     for name in (AS_SHOWN, "headway, 5 earlier, as shown"):
         print(f"Budget: {name}, moves at most {MOST_MOVED} %: {held(means[name].moves, MOST_MOVED)}")
+    for earlier in (1, EARLIER):
+        share = said_longer(jobs, earlier)
+        print(f"Of runs that are as usual, {share:.1%} hear that they are longer, after {earlier} earlier")
     show_speed()
+
+
+def said_longer(jobs: int, earlier: int) -> float:
+    """The share of the runs of which is said that they take longer than usual."""
+    said = []
+    for family in FAMILIES:
+        for job in range(jobs):
+            all_ = list(runs(family, job, EARLIER + 1))
+            known = [Profile(run.seconds, run.total) for run in all_]
+            for index in range(earlier, len(all_)):
+                usual = Estimator(all_[index].total, known[index - earlier : index]).usual or 0.0
+                said.append(all_[index].seconds > LONGER * usual)
+    return fmean(said)
 
 
 def measured(jobs: int) -> Scores:

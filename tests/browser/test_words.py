@@ -93,14 +93,14 @@ def test_numbers_and_times_are_said_in_any_language(describe, language, wanted):
     assert told == wanted
 
 
-@pytest.mark.parametrize(
-    ("language", "left", "state"),
-    [
-        ("de", "noch 3–5 Min.", "fehlgeschlagen, Versuch 2"),
-        ("ja", "残り3～5 分", "失敗、2回目"),  # noqa: RUF001
-        ("ar", "يتبقى 3–5 د", "فشل، المحاولة 2"),
-    ],
-)
+SPOKEN = [
+    ("de", "noch 3–5 Min.", "fehlgeschlagen, Versuch 2"),
+    ("ja", "残り3～5 分", "失敗、2回目"),  # noqa: RUF001
+    ("ar", "يتبقى 3–5 د", "فشل، المحاولة 2"),
+]
+
+
+@pytest.mark.parametrize(("language", "left", "state"), SPOKEN)
 def test_the_guide_s_phrases_say_the_rest(describe, language, left, state):
     assert said(describe, language, phrases(), **LEFT)["left"] == left
     assert said(describe, language, phrases(), status="failed", attempt=2, ended_at=NOON)["state"] == state
@@ -113,6 +113,18 @@ def test_the_guide_s_phrases_leave_nothing_in_english(describe):
     ) - {"{}"}
     for table in phrases().values():
         assert spoken <= table.keys()
+
+
+@pytest.mark.parametrize(("language", "left"), [row[:2] for row in SPOKEN])
+def test_an_element_says_time_left_in_the_language_of_where_it_stands(door, page, shown, language, left):
+    door.tell("a", name="Import", count=1, total=4, elapsed=60.0, estimate_basis="run", **LEFT)
+    page.goto(
+        door.page(
+            f'<main lang="{language}"><headway-progress src="/headway/jobs/a"></headway-progress></main>'
+        )
+    )
+    page.evaluate("async (all) => Object.assign((await import('/static/headway.js')).words, all)", phrases())
+    shown().says("status", left)
 
 
 def test_an_element_speaks_the_language_of_where_it_stands(door, page, shown):

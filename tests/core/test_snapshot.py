@@ -132,6 +132,15 @@ def test_parts_are_added_where_they_belong():
     assert alone.count == 3
 
 
+def test_steps_that_others_count_weigh_what_the_weighed_ones_do_on_average():
+    weighed = Stage("a", 1.0, count=1, total=4, work=10, total_work=80)
+    record = Snapshot(id="job", count=2, total=8, work=30, total_work=80, stages=(weighed,))
+    read = as_read(record, Totals({None: 2, "a": 1}), START)
+    assert (read.count, read.work, read.percent) == (4, 50, 62)
+    assert (read.stages[0].count, read.stages[0].work, read.stages[0].fraction) == (2, 30, 0.375)
+    assert as_read(record, Totals({None: 2_000}), START).work == 80
+
+
 def test_children_and_stages_share_one_bar():
     record = Snapshot(id="job", stages=(Stage("own", 1.0, 1, 2),), total_weight=4.0)
     read = as_read(record, Totals(weight=3.0, done=15_000.0, children=3, ended=1, failed=1), START)

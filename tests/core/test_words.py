@@ -1,8 +1,9 @@
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from tests.golden import remaining as golden
@@ -109,6 +110,39 @@ def test_any_estimate_can_be_said_and_none_has_seconds_in_a_figure_of_minutes(mi
     said = words.left(middle, middle / (1 + below), middle * (1 + above))
     assert said is None or said.endswith(" left")
     assert said is None or not ("min" in said and " s" in said and "–" not in said)
+
+
+seconds = st.one_of(st.none(), st.floats(0, 10), st.floats(0, 1e10))
+felt = st.fixed_dictionaries(
+    {
+        "ranges": st.one_of(
+            st.none(), st.tuples(*[st.floats(0, 100)] * 3), st.tuples(*[st.floats(0, 1e10)] * 3)
+        ),
+        "facts": st.fixed_dictionaries(
+            dict.fromkeys(("elapsed", "usual", "patience", "idle_for", "rate"), seconds)
+            | {"count": st.one_of(st.none(), st.integers(0, 9)), "initial": st.integers(0, 9)}
+            | {"estimate_basis": st.sampled_from(["run", "history", "both"])}
+            | {"status": st.sampled_from(["running", "stalled", "pending"])}
+        ),
+        "passes": st.floats(0, 1e4),
+    }
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(felt, max_size=8))
+def test_whatever_is_felt_of_a_job_the_words_for_it_hold_no_odd_number(moments):
+    teller, now = words.TimeLeft(), 0.0
+    for moment in moments:
+        now += moment["passes"]
+        left = dict(
+            zip(
+                ("remaining_low", "remaining", "remaining_high"), sorted(moment["ranges"] or ()), strict=False
+            )
+        )
+        job = running(read_at=NOON + timedelta(seconds=now), seen_at=NOON, **left, **moment["facts"])
+        said = [teller.words(job), *words.worries(job), words.rate(job.rate, 100), str(job.finish_at)]
+        assert not re.search(r"nan|inf\b|e\+|-\d+ (s|min|h|d)\b", " ".join(filter(None, said))), said
 
 
 def left_after(teller, seconds, remaining, low, high):

@@ -95,7 +95,7 @@ def a_long_step():
 def longer_than_usual():
     """It counts nothing, and usually takes 6 min."""
     estimator = Estimator(None, [Profile(360.0, 0.0)] * 4)
-    for at in (0, 120, 300, 355, 380, 440, 451, 900, 7_200):
+    for at in (0, 120, 300, 355, 380, 451, 540, 541, 900, 7_200):
         yield estimated(estimator, float(at), 0, total=None)
 
 
@@ -116,6 +116,7 @@ RANGES = (
     (52, 55, 58), (110, 118, 125), (170, 230, 310), (220, 240, 260), (110, 500, 1_500), (0, 300, 900),
     (280, 400, 700), (3_000, 4_000, 8_000), (5_300, 5_400, 5_500), (7_100, 7_199, 7_300),
     (86_000, 90_000, 95_000), (80_000, 100_000, 200_000), (9e5, 1e9, 1e12),
+    (8.9e8, 9e8, 9.1e8), (9e10, 1e11, 1.1e11),
 )  # fmt: skip
 STORIES = (
     a_first_run, a_known_run, a_known_tail, between_two_reports, a_standstill, a_long_step,

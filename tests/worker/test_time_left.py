@@ -263,6 +263,50 @@ def test_a_weight_that_is_none_raises_before_the_first_item(hw):
         next(job.track([1, -1], weight=lambda item: item))
 
 
+def read_ten_small_files(child, paused, go_on):
+    sizes = [1] * 10 + [90]
+    with child:
+        for size in child.track(sizes, weight=lambda size: size):
+            if size > 1:
+                paused.set()
+                go_on.wait(60)
+            time.sleep(0.1)
+
+
+def test_a_parent_follows_what_items_weigh_in_a_child_of_another_process(hw):
+    spawn = get_context("spawn")
+    paused, go_on = spawn.Event(), spawn.Event()
+    with hw.job("Both", children=1) as parent:
+        arguments = (parent.child("Read"), paused, go_on)
+        process = spawn.Process(target=read_ten_small_files, args=arguments)
+        process.start()
+        assert paused.wait(60)
+        seen = eventually(lambda: (found := hw.get(parent.id)).percent == 10 and found.remaining and found)
+        (child,) = hw.find(parent=parent.id)
+        assert seen.remaining > child.elapsed, "ten of eleven are done, but a tenth of the work"
+        assert (child.count, child.total, child.percent) == (10, 11, 10)
+        go_on.set()
+        process.join(60)
+    assert hw.get(child.id).status == "completed"
+
+
+def count_two(part):
+    with part:
+        for _ in part.track(["small", "large"], weight={"small": 1, "large": 9}.get):
+            pass
+
+
+def test_a_part_in_another_process_counts_items_each_of_which_weighs_the_mean(hw):
+    with hw.job("Read", total=4) as job:
+        for _ in job.track([1, 3], weight=lambda item: item):
+            pass
+        process = get_context("spawn").Process(target=count_two, args=(job,))
+        process.start()
+        process.join(60)
+        seen = hw.get(job.id)
+        assert (seen.count, seen.work, seen.total_work, seen.percent) == (4, 8, 8, 99)
+
+
 # Trees
 
 

@@ -434,12 +434,20 @@ def _known_level(message: Message) -> Message:
 def with_parts(record: Snapshot, totals: Totals) -> Snapshot:
     """The record with what its parts add up to: their counts join the job's and its stages'."""
     counts = totals.counts
-    changed: dict[str, Any] = {"totals": totals}
-    if None in counts:
-        changed["count"] = (record.count or 0) + counts[None]
+    stages = record.stages
     if counts.keys() - {None}:
-        changed["stages"] = tuple(
-            replace(stage, count=(stage.count or 0) + counts[stage.name]) if stage.name in counts else stage
-            for stage in record.stages
+        stages = tuple(
+            replace(stage, **_joined(stage, counts[stage.name])) if stage.name in counts else stage
+            for stage in stages
         )
-    return replace(record, **changed)
+    own = _joined(record, counts[None]) if None in counts else {}
+    return replace(record, totals=totals, stages=stages, **own)
+
+
+def _joined(bar: Snapshot | Stage, more: Number) -> dict[str, Any]:
+    """A bar's position with steps that others count; theirs weigh what the others do on average."""
+    joined: dict[str, Any] = {"count": (bar.count or 0) + more}
+    if bar.total_work is not None and bar.total:
+        work = (bar.work or 0) + more * bar.total_work / bar.total
+        joined["work"] = min(work, bar.total_work)
+    return joined

@@ -36,6 +36,7 @@ import time
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -103,6 +104,7 @@ CREATE INDEX profile_kind ON profile (kind, at);
 """
 _LAST = "SELECT max((SELECT coalesce(max(seq), 0) FROM job), (SELECT coalesce(max(seq), 0) FROM gone))"
 _HEAD = Head.__struct_fields__
+_head_of = attrgetter(*_HEAD)
 _FIELDS = Kept._fields[1:]
 _COLUMNS = ", ".join((*_HEAD, *_FIELDS))
 _VALUES = ", ".join("?" * (len(_HEAD) + len(_FIELDS)))
@@ -389,7 +391,7 @@ def _kept(row: Sequence[Any]) -> Kept:
 
 
 def _row(kept: Kept) -> list[Any]:
-    values = [getattr(kept.head, name) for name in _HEAD]
+    values = list(_head_of(kept.head))
     for place in _TIMES:
         if values[place] is not None:
             values[place] = micros(values[place])

@@ -1,6 +1,7 @@
 """What a job's progress tells of its pace: idle time, rate, time left.
 
-It is felt once a tick, and time left is estimated every other.
+It is felt once a tick.  Time left is estimated as often as it matters: at each tick near the end, every two
+seconds where more than half a minute is left; in between it counts down.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 WINDOW = 30.0
 """Seconds over which a rate is taken."""
-FRESH = 0.9
-"""Seconds for which an estimate counts down before there is a new one: half of the ticks go without."""
+FRESH = 0.05
+"""The share of the time left for which an estimate counts down before there is a new one, and"""
+FRESHEST, OLDEST = 0.4, 1.9
+"""the seconds that this may be: from less than a tick to less than four, as long as words stand."""
 GROUND = 2
 """Reports from which on a first run has a time left."""
 LEFT = ("remaining", "remaining_low", "remaining_high", "estimate_basis", "patience")
@@ -139,7 +142,9 @@ class Pulse:
     def _counted_down(self, state: Snapshot, now: float) -> Range | None:
         """The estimate of a moment ago, less that moment; None where it is time for another one."""
         passed = now - self._estimated
-        if self._left is None or not 0 <= passed < FRESH or passed >= min(self._left):
+        if self._left is None or passed < 0:
+            return None
+        if passed >= min(max(FRESHEST, FRESH * self._left[0]), OLDEST, *self._left):
             return None
         self._update(state)
         left, low, high = self._left

@@ -1,6 +1,6 @@
 """The time left of one run.
 
-Without history: three opinions of the pace, weighed by a backtest (`headway.core.estimate.pace`), times the
+Without history: five opinions of the pace, weighed by a backtest (`headway.core.estimate.pace`), times the
 work left.  With history, three things more:
 
 1. Work is counted in time: the share of it that is done becomes the share of the time that was usual for it.
@@ -18,7 +18,7 @@ from __future__ import annotations
 from math import exp, log, sqrt
 from typing import TYPE_CHECKING
 
-from headway.core.estimate.pace import SHARPNESS, pace
+from headway.core.estimate.pace import pace
 from headway.core.estimate.profile import WIDEST, Earlier, Profile, shape, usable
 from headway.core.estimate.trail import Trail
 
@@ -38,7 +38,9 @@ RANGE = 1.65
 LEFT_OF_ITEM = 0.2
 """What is taken to be left of the item in hand, at least, as long as it is not reported."""
 FAITH = 2.0
-"""Head start of the learnt shape over the plain work done."""
+"""Head start of the learnt shape over the plain work done, and"""
+SURENESS = 8.0
+"""how sharply their errors so far decide between them."""
 TAIL = 2.0
 """Student's degrees of freedom: how fast the usual time is given up when this run disagrees."""
 DOUBT = 0.3
@@ -185,7 +187,7 @@ class Estimator:
         so_far = min(self._done + self._credit(now, total - self._done), NEARLY * total)
         so_far = max(so_far, self._done)
         at, done = [*self._trail.at, self._at], [*self._trail.done, self._done]
-        ln_pace, error = pace(at, done, now, so_far)
+        ln_pace, error = pace(at, done, now, so_far, total)
         return ln_pace + log(max(total - so_far, (1 - NEARLY) * total)), error
 
     def _plain_variance(self, error: float, few: float, last: float) -> float:
@@ -225,7 +227,7 @@ class Estimator:
         few, last = self._sparseness(total)
         ln_left, error = self._shaped(earlier, total, now)
         ln_plain, plain_error = self._plain(total, now)
-        likely = 1 / (1 + exp(SHARPNESS * (error - plain_error) - FAITH))  # does it go as the earlier ones?
+        likely = 1 / (1 + exp(SURENESS * (error - plain_error) - FAITH))  # does it go as the earlier ones?
         shaped = (KNOWN_ERROR * error) ** 2 + KNOWN_FEW**2 * few + KNOWN_LAST**2 * last
         shaped += (KNOWN_SCATTER * earlier.scatter_at(self._done / total)) ** 2
         plain = PLAIN * self._plain_variance(plain_error, few, last)
@@ -249,7 +251,7 @@ class Estimator:
             counted = min(age / usual, (1 - LEFT_OF_ITEM) * (after - before))
             so_far += max(counted, (after - before) * age / (age + gap))
         so_far = max(min(so_far, NEARLY), before, 1e-12)
-        ln_pace, error = pace([*self._trail.at, self._at], [*self._warps(total), before], now, so_far)
+        ln_pace, error = pace([*self._trail.at, self._at], [*self._warps(total), before], now, so_far, 1.0)
         return ln_pace + log(max(1 - so_far, 1 - NEARLY)), error
 
     def _warps(self, total: float) -> list[float]:

@@ -135,7 +135,7 @@ export function describe(job, language = "en", memory = {}) {
 }
 
 /** Whether it takes so much longer than usual that it is worth a word. @param {Snapshot} job */
-const overrun = ({ status, elapsed, usual }) => status === "running" && (elapsed ?? 0) >= 5 && (elapsed ?? 0) > 1.25 * (usual || 1 / 0);
+const overrun = ({ status, elapsed, usual }) => status === "running" && (elapsed ?? 0) >= 5 && (elapsed ?? 0) > 1.5 * (usual || 1 / 0);
 
 /** Holds the finish time that was said for as long as it is likely, and the words for 2 s.
  * @param {Snapshot} job @param {Memory} memory @param {(seconds: number, low: number, high: number) => string | null} left */
