@@ -23,6 +23,7 @@ PACKAGES = {
 CALLED = {"apt-get": {"redis-server": "redis-server"}, "brew": {"rabbitmq-server": "rabbitmq"}}
 """Where a manager calls a package otherwise."""
 SERVICES = ("redis-server", "rabbitmq-server")
+SYSTEMD = Path("/run/systemd/system")
 FAKETIME = ("usr/lib*/**/libfaketime.so.1", "opt/homebrew/lib/**/libfaketime*.dylib")
 # Debian starts a server as soon as it is installed, unless the machine is told to be at rest.
 BROWSER_TESTS = Path(__file__).parents[1] / "tests" / "browser"
@@ -55,10 +56,10 @@ def install_javascript() -> None:
 
 
 def leave_at_rest(installed: list[str]) -> None:
-    """Stop what began as a service all the same, as under systemd: tests start servers of their own."""
+    """Stop what systemd has begun as a service all the same: tests start servers of their own."""
     for name in SERVICES:
-        if name in installed and shutil.which("service"):
-            run("service", name, "stop")
+        if name in installed and SYSTEMD.exists():
+            run("systemctl", "stop", name)
 
 
 def install_servers() -> None:

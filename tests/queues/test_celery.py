@@ -6,7 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 import celery
+import kombu
 import pytest
+from tests.queues.lives import lives
 from tests.servers.redis import redis_server
 
 import headway
@@ -18,6 +20,8 @@ FATES = {"SUCCESS": "completed", "FAILURE": "failed", "REVOKED": "cancelled"}
 
 class CeleryQueue(Queue):
     """An app on a real broker; a line is one of Celery's queues."""
+
+    connection = None
 
     def __init__(self, server, store, pool="prefork"):
         self.server, broker = server, f"redis://127.0.0.1:{server.port}/0"
@@ -39,6 +43,7 @@ class CeleryQueue(Queue):
     def send(self, body, *args, line, retries=0, limit=None, id=None, **_):
         """Which tasks come again is said where they are defined."""
         how = {"task_id": id, "queue": line, "time_limit": limit, "headers": {"again": retries}}
+        how["connection"] = self.connection
         plain = [str(one) if isinstance(one, Path) else one for one in args]
         return self.app.send_task(f"contract.{body}", plain, **how).id
 
@@ -54,6 +59,21 @@ class CeleryQueue(Queue):
         self.hw.close()
 
 
+class OnRabbitMQ(CeleryQueue):
+    """The same app, and another broker: there is one app in a process."""
+
+    def __init__(self, queue, server):
+        self.__dict__ |= vars(queue) | {"server": server, "broker": server.url}
+        self.connection = kombu.Connection(server.url)
+
+    def restart_broker(self):
+        self.connection.release()
+        super().restart_broker()
+
+    def close(self):
+        self.connection.release()
+
+
 @pytest.fixture(scope="module")
 def broker():
     with redis_server("valkey") as server:
@@ -62,6 +82,26 @@ def broker():
 
 class TestPrefork(QueueContract):
     """Tasks run in children of the worker."""
+
+
+@pytest.fixture(scope="module")
+def on_rabbitmq(queue, rabbit):
+    with closing(OnRabbitMQ(queue, rabbit)) as other:
+        yield other
+
+
+@pytest.mark.nightly
+class TestRabbitMQ(QueueContract):
+    """What is delivered again comes at once, when the worker's connection is gone."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def queue(cls, on_rabbitmq):
+        return on_rabbitmq
+
+
+def test_tasks_that_go_by_rabbitmq_complete_and_come_again(on_rabbitmq, tmp_path):
+    lives(on_rabbitmq, tmp_path)
 
 
 @pytest.fixture(scope="module")
