@@ -1,4 +1,4 @@
-"""Install what tests need that Python packages do not bring: Redis 7, RabbitMQ, PgBouncer, Chromium and so on.
+"""Install what tests need that Python packages do not bring: Redis 7, RabbitMQ, PgBouncer, Chromium and more.
 
 The system's package manager does it where it may.  Elsewhere one line says what to install; without these the
 tests that need them are skipped, and with CI=true they fail.

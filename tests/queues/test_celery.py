@@ -9,6 +9,7 @@ import celery
 import kombu
 import pytest
 from tests.queues.lives import lives
+from tests.queues.unnamed import warned_once
 from tests.servers.redis import redis_server
 
 import headway
@@ -62,8 +63,8 @@ class CeleryQueue(Queue):
 class OnRabbitMQ(CeleryQueue):
     """The same app, and another broker: there is one app in a process."""
 
-    def __init__(self, queue, server):
-        self.__dict__ |= vars(queue) | {"server": server, "broker": server.url}
+    def __init__(self, on_redis, server):
+        self.__dict__ |= vars(on_redis) | {"server": server, "broker": server.url}
         self.connection = kombu.Connection(server.url)
 
     def restart_broker(self):
@@ -85,8 +86,8 @@ class TestPrefork(QueueContract):
 
 
 @pytest.fixture(scope="module")
-def on_rabbitmq(queue, rabbit):
-    with closing(OnRabbitMQ(queue, rabbit)) as other:
+def on_rabbitmq(on_redis, rabbit):
+    with closing(OnRabbitMQ(on_redis, rabbit)) as other:
         yield other
 
 
@@ -105,10 +106,15 @@ def test_tasks_that_go_by_rabbitmq_complete_and_come_again(on_rabbitmq, tmp_path
 
 
 @pytest.fixture(scope="module")
-def queue(broker, tmp_path_factory):
+def on_redis(broker, tmp_path_factory):
     store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'headway.db'}"
     with closing(CeleryQueue(broker, store)) as queue:
         yield queue
+
+
+@pytest.fixture(scope="module")
+def queue(on_redis):
+    return on_redis
 
 
 @pytest.fixture(scope="module")
@@ -240,3 +246,13 @@ def test_every_pool_completes_fails_and_cancels(tmp_path, pool, queue):
         assert queue.hw.cancel(id)
         assert ended(queue, id).status == "cancelled"
         assert ended(queue, queue.send("fail", line=line)).status == "failed"
+
+
+def test_installing_without_a_store_says_once_which_file_is_used(tmp_path):
+    program = """
+from celery import Celery
+from headway.queues.celery import install
+install(Celery("a"))
+install(Celery("b"))
+"""
+    assert warned_once("Celery", program, tmp_path)

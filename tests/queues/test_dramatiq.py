@@ -9,6 +9,7 @@ import pytest
 from dramatiq.results import ResultFailure, ResultMissing
 from tests.queues.dramatiq_app import make
 from tests.queues.lives import lives
+from tests.queues.unnamed import warned_once
 from tests.servers.redis import redis_server
 
 import headway
@@ -75,19 +76,19 @@ def results(redis):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def records(tmp_path_factory):
     return f"sqlite:///{tmp_path_factory.mktemp('store') / 'headway.db'}"
 
 
 @pytest.fixture(scope="module")
-def queue(redis, results, store):
-    with closing(DramatiqQueue(redis, results, results, store)) as queue:
+def queue(redis, results, records):
+    with closing(DramatiqQueue(redis, results, results, records)) as queue:
         yield queue
 
 
 @pytest.fixture(scope="module")
-def on_rabbitmq(rabbit, results, store):
-    with closing(DramatiqQueue(rabbit, rabbit.url, results, store)) as other:
+def on_rabbitmq(rabbit, results, records):
+    with closing(DramatiqQueue(rabbit, rabbit.url, results, records)) as other:
         yield other
 
 
@@ -142,3 +143,13 @@ def test_a_message_that_is_too_old_has_failed_and_says_why(queue):
     with queue.worker(line):
         job = ended(queue, message.message_id)
     assert (job.status, job.error.text) == ("failed", "It was not started in time.")
+
+
+def test_installing_without_a_store_says_once_which_file_is_used(tmp_path):
+    program = """
+from dramatiq.brokers.stub import StubBroker
+from headway.queues.dramatiq import install
+install(StubBroker())
+install(StubBroker())
+"""
+    assert warned_once("Dramatiq", program, tmp_path)

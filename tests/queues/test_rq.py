@@ -9,6 +9,7 @@ import pytest
 import rq
 from rq.command import send_stop_job_command
 from tests.queues import rq_app
+from tests.queues.unnamed import warned_once
 from tests.servers.redis import redis_server
 
 import headway
@@ -165,7 +166,20 @@ def test_a_job_whose_worker_and_horse_died_has_failed_once_maintenance_finds_it(
         until(file.exists)
         kill_with_children(worker)
     started = queue.queue(line).started_job_registry
-    queue.connection.zadd(started.key, {one: 1 for one in queue.connection.zrange(started.key, 0, -1)})
+    queue.connection.zadd(started.key, dict.fromkeys(queue.connection.zrange(started.key, 0, -1), 1))
     with queue.worker(line):
         job = ended(queue, id)
     assert (job.status, job.error.text) == ("failed", "Its worker died.")
+
+
+def test_installing_without_a_store_says_once_which_file_is_used(queue, tmp_path):
+    program = """
+import os
+from redis import Redis
+from headway.queues.rq import Queue, SimpleWorker
+connection = Redis(port=int(os.environ["PORT"]))
+queue = Queue("unnamed", connection=connection)
+SimpleWorker([queue], connection=connection)
+queue.enqueue(len, [])
+"""
+    assert warned_once("RQ", program, tmp_path, PORT=str(queue.server.port))

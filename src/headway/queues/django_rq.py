@@ -1,6 +1,6 @@
 """django-rq: this `Queue` and a worker of `headway.queues.rq`, named in the settings.
 
-    RQ = {"QUEUE_CLASS": "headway.queues.django_rq.Queue", "WORKER_CLASS": "headway.queues.rq.Worker"}
+RQ = {"QUEUE_CLASS": "headway.queues.django_rq.Queue", "WORKER_CLASS": "headway.queues.rq.Worker"}
 """
 
 from __future__ import annotations

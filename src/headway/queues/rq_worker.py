@@ -26,6 +26,10 @@ class ReportingWorker(Reporting):
 
     _error: BaseException | None = None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _ = self.clerk  # who warns now where no store is named
+
     def perform_job(self, job: Any, *args: Any, **kwargs: Any) -> Any:
         """See `rq.worker.BaseWorker`."""
         may_run = self.clerk.harmless(self._start)(job) is not False

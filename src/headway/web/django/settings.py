@@ -96,7 +96,9 @@ def door() -> Door:
         InvalidValue: A setting means nothing.
     """
     policies: list[Policy] = [one if hasattr(one, "grant") else Asking(one) for one in named_policies()]
-    rest = {name.lower(): value for name, value in given().items() if name not in {"STORE", "ACCESS", "TASKS"}}
+    rest = {
+        name.lower(): value for name, value in given().items() if name not in {"STORE", "ACCESS", "TASKS"}
+    }
     if "origins" in rest:
         rest["origins"] = tuple(rest["origins"])
     if django.VERSION < (5, 0):
