@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -94,6 +95,18 @@ def line(queue):
     line = queue.new_line()
     with queue.worker(line):
         yield line
+
+
+def test_a_worker_that_is_asked_to_stop_twice_leaves_its_task_stopped(queue, tmp_path):
+    line, file = queue.new_line(), tmp_path / "calls"
+    with queue.worker(line) as worker:
+        id = queue.send("slow", file, 60, line=line)
+        until(file.exists)
+        worker.terminate()
+        time.sleep(0.5)
+        worker.terminate()
+        assert worker.wait(60) == 1
+        assert ended(queue, id).status == "stopped"
 
 
 def test_a_task_is_pending_once_it_is_committed(queue):

@@ -100,6 +100,13 @@ class TestRabbitMQ(QueueContract):
     def queue(cls, on_rabbitmq):
         return on_rabbitmq
 
+    def test_a_task_that_is_given_up_has_failed(self, queue, line, file):
+        """Celery stores a retry after it has sent it; the last attempt may be quicker, so that it stays."""
+        id = queue.send("flaky", file, 9, line=line, retries=2)
+        job = ended(queue, id, settled=("failed",))
+        assert (job.status, job.attempt) == ("failed", 3)
+        assert queue.app.AsyncResult(id).state in {"FAILURE", "RETRY"}
+
 
 def test_tasks_that_go_by_rabbitmq_complete_and_come_again(on_rabbitmq, tmp_path):
     lives(on_rabbitmq, tmp_path)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -10,6 +9,7 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.servers import free_port
 
@@ -89,16 +89,23 @@ class RabbitMQ:
         return False
 
     def kill(self):
-        """The script, the server that it started, and what that started."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        kill(self.process)
 
     def close(self):
-        for process in (self.process, self.register):
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        kill(self.process)
+        kill(self.register)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def kill(process):
+    """A process and all that it has started: the script its server, and that its own processes."""
+    if process.poll() is None:
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        for one in started:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+    process.wait()
 
 
 @contextmanager
