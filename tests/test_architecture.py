@@ -54,7 +54,7 @@ HOMES = {
     "rich": {"terminal.py", "programs/rich.py"},
     "itsdangerous": {"web/links.py"},
     "pydantic": {"web/fastapi.py"},
-    "django": {"web/django"},
+    "django": {"web/django", "queues/django_tasks.py"},
     "asgiref": {"web/django"},
     "tqdm": {"tqdm"},
     "sitecustomize": {"programs/startup/sitecustomize.py"},

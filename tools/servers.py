@@ -1,4 +1,4 @@
-"""Install what tests need that Python packages do not bring: Redis 7, PgBouncer, libfaketime, Chromium.
+"""Install what tests need that Python packages do not bring: Redis 7, RabbitMQ, PgBouncer, Chromium and more.
 
 The system's package manager does it where it may.  Elsewhere one line says what to install; without these the
 tests that need them are skipped, and with CI=true they fail.
@@ -18,8 +18,12 @@ INSTALL = {
 }
 PACKAGES = {
     "redis-server": "redis", "pgbouncer": "pgbouncer", "libfaketime": "libfaketime", "chromium": "chromium",
+    "rabbitmq-server": "rabbitmq-server",
 }  # fmt: skip
-ON_DEBIAN = {"redis-server": "redis-server"}
+CALLED = {"apt-get": {"redis-server": "redis-server"}, "brew": {"rabbitmq-server": "rabbitmq"}}
+"""Where a manager calls a package otherwise."""
+SERVICES = ("redis-server", "rabbitmq-server")
+SYSTEMD = Path("/run/systemd/system")
 FAKETIME = ("usr/lib*/**/libfaketime.so.1", "opt/homebrew/lib/**/libfaketime*.dylib")
 # Debian starts a server as soon as it is installed, unless the machine is told to be at rest.
 BROWSER_TESTS = Path(__file__).parents[1] / "tests" / "browser"
@@ -51,18 +55,26 @@ def install_javascript() -> None:
         print("Tests of the browser side are skipped: npm ci failed in tests/browser", file=sys.stderr)
 
 
+def leave_at_rest(installed: list[str]) -> None:
+    """Stop what systemd has begun as a service all the same: tests start servers of their own."""
+    for name in SERVICES:
+        if name in installed and SYSTEMD.exists():
+            run("systemctl", "stop", name)
+
+
 def install_servers() -> None:
     """Install what is missing by the system's package manager, or say how."""
     missing = [name for name in PACKAGES if not is_there(name)]
     if not missing:
         return
     manager = next((name for name in INSTALL if shutil.which(name)), "apt-get")
-    packages = [ON_DEBIAN.get(name, name) if manager == "apt-get" else PACKAGES[name] for name in missing]
+    packages = [CALLED.get(manager, {}).get(name, PACKAGES[name]) for name in missing]
     command = [*INSTALL[manager], *packages]
     if manager == "brew" or (hasattr(os, "geteuid") and os.geteuid() == 0):
         if manager == "apt-get":
             run("apt-get", "update")
         if run(*command):
+            leave_at_rest(missing)
             return
     said = f"Some tests are skipped for want of {', '.join(missing)}; to run them: sudo {' '.join(command)}"
     print(said, file=sys.stderr)

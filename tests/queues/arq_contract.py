@@ -9,6 +9,7 @@ from pathlib import Path
 import arq
 import pytest
 from arq.connections import RedisSettings
+from tests.queues.unnamed import warned_once
 from tests.servers.redis import redis_server
 
 import headway
@@ -179,3 +180,15 @@ def test_a_job_whose_result_is_kept_is_not_enqueued_again(queue, line):
     again = queue.pool.enqueue_job("succeed", 3, _job_id="daily", _queue_name=line)
     assert queue.loop.run_until_complete(again) is None
     assert queue.hw.get("daily").status == "completed"
+
+
+def test_installing_without_a_store_says_once_which_file_is_used(tmp_path):
+    program = """
+from headway.queues.arq import install, reporting
+async def work(ctx): ...
+class Settings:
+    functions = [work]
+install(Settings)
+reporting(None)
+"""
+    assert warned_once("arq", program, tmp_path)

@@ -12,9 +12,10 @@ from headway.testing.queue_bodies import LEASE, store_under_test
 
 def make(broker, store):  # noqa: C901 - a list of tasks
     app = Celery("contract", broker=broker, backend=os.environ["RESULTS"])
+    quick = {"visibility_timeout": 3, "polling_interval": 0.2} if broker.startswith("redis") else {}
     app.conf.update(
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"visibility_timeout": 3, "polling_interval": 0.2},
+        broker_transport_options=quick,
         task_acks_late=False,
         result_expires=600,
         worker_prefetch_multiplier=1,

@@ -3,6 +3,7 @@
 import os
 
 import dramatiq
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO
 from dramatiq.results import Results
@@ -15,9 +16,12 @@ from headway.testing.queue_bodies import LEASE
 BODIES = ("succeed", "fail", "flaky", "endless", "slow", "first_endless", "forking")
 
 
-def make(url, store):
-    broker = RedisBroker(url=url, heartbeat_timeout=3000, maintenance_chance=1_000_000)
-    broker.add_middleware(Results(backend=RedisBackend(url=url), store_results=True))
+def make(url, results, store):
+    if url.startswith("amqp"):
+        broker = RabbitmqBroker(url=url, confirm_delivery=True)
+    else:
+        broker = RedisBroker(url=url, heartbeat_timeout=3000, maintenance_chance=1_000_000)
+    broker.add_middleware(Results(backend=RedisBackend(url=results), store_results=True))
     broker.add_middleware(AsyncIO())
     for name in BODIES:
         dramatiq.actor(getattr(bodies, name), broker=broker, actor_name=name)
@@ -39,5 +43,5 @@ def make(url, store):
 
 
 if "BROKER" in os.environ:
-    broker = make(os.environ["BROKER"], bodies.store_under_test())
+    broker = make(os.environ["BROKER"], os.environ["RESULTS"], bodies.store_under_test())
     broker.declare_queue(os.environ["LINE"])

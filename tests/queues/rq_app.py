@@ -32,6 +32,10 @@ class SimpleWorker(Worker, headway_rq.SimpleWorker):
     pass
 
 
+class SpawnWorker(Worker, headway_rq.SpawnWorker):
+    pass
+
+
 @reported(name="Import of customers", total=len, scope="user/1")
 def named(rows):
     for _ in bodies.headway.current().track(rows):

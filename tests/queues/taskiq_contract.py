@@ -10,6 +10,7 @@ import pytest
 from taskiq import SmartRetryMiddleware
 from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend
 from taskiq_redis.exceptions import ResultIsMissingError
+from tests.queues.unnamed import warned_once
 from tests.servers.redis import redis_server
 
 import headway
@@ -130,3 +131,13 @@ def test_several_tasks_are_one_bar(queue, line):
             queue.send("succeed", rows, line=line)
     job = ended(queue, whole)
     assert (job.status, job.children.count, job.scope) == ("completed", 3, "user/1")
+
+
+def test_installing_without_a_store_says_once_which_file_is_used(tmp_path):
+    program = """
+from taskiq import InMemoryBroker
+from headway.queues.taskiq import install
+install(InMemoryBroker())
+install(InMemoryBroker())
+"""
+    assert warned_once("Taskiq", program, tmp_path)

@@ -1,5 +1,6 @@
-"""Queues that cannot share an environment with the others hold the contract in one of their own."""
+"""Queues that cannot share an environment, or a process, hold the contract in one of their own."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,31 +13,81 @@ NEEDS = ["hypothesis", "psutil", "pytest>=9", "pytest-asyncio", "pytest-timeout"
 PAGE = "tests/test_docs.py::test_a_page_runs[docs/queues/{}.md]"
 
 
+DJANGO_TASKS = "tests/queues/django_tasks_contract.py"
+SLOW = "asked_to_stop or killed or redis or babbles or hangs or store_is_back"
+"""Of a Django project's tasks these run nightly: each starts a worker of its own, or several, and waits."""
+QUICK = ["-k", f"not ({SLOW})"]
+
+
+def passes(python, *tests):
+    command = [python, "-m", "pytest", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=800)
+    assert done.returncode == 0, done.stdout[-8000:]
+
+
+def environment(folder, python, *packages):
+    """Its interpreter; a newer Python than ours is looked for where pyenv keeps them, too, or fetched."""
+    own = folder / "venv" / "bin" / "python"
+    kept = sorted(Path.home().glob(".pyenv/versions/3.*/bin"), reverse=True)
+    for command in (
+        ["venv", "--python", python, folder / "venv"],
+        ["pip", "install", "--python", own, "--editable", ROOT, *NEEDS, *packages],
+    ):
+        done = subprocess.run(
+            [find_uv_bin(), "--quiet", *command],
+            env=os.environ | {"PATH": os.pathsep.join([*map(str, kept), os.environ["PATH"]])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    return own
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("packages", "tests"),
+    ("python", "packages", "tests"),
     [
         # It holds redis-py below 6.
-        pytest.param(["arq"], ["tests/queues/arq_contract.py", PAGE.format("arq")], id="arq"),
+        pytest.param(sys.executable, ["arq"], ["tests/queues/arq_contract.py", PAGE.format("arq")], id="arq"),
         # taskiq-redis holds redis-py below 8, and fails with taskiq 0.13.
         pytest.param(
+            sys.executable,
             ["taskiq<0.13", "taskiq-redis"],
             ["tests/queues/taskiq_contract.py", PAGE.format("taskiq")],
             id="taskiq",
         ),
-        pytest.param(["rq<3"], ["tests/queues/test_rq.py"], id="rq 2", marks=pytest.mark.nightly),
+        pytest.param(
+            sys.executable,
+            ["rq<3", "django-rq<4"],
+            ["tests/queues/test_rq.py", "tests/queues/django_rq_contract.py"],
+            id="rq 2",
+            marks=pytest.mark.nightly,
+        ),
+        # Django 6 has tasks of its own, and needs a newer Python than we do.
+        pytest.param(
+            "3.13", ["django>=6", "django-tasks-db"], [DJANGO_TASKS, *QUICK], id="django 6, quickly"
+        ),
+        pytest.param(
+            "3.13",
+            ["django>=6", "django-tasks-db"],
+            [DJANGO_TASKS],
+            id="django 6",
+            marks=pytest.mark.nightly,
+        ),
     ],
 )
-def test_a_queue_holds_the_contract_in_an_environment_of_its_own(packages, tests, tmp_path):
-    python = tmp_path / "venv" / "bin" / "python"
-    for command in (
-        ["venv", "--python", sys.executable, tmp_path / "venv"],
-        ["pip", "install", "--python", python, "--editable", ROOT, *NEEDS, *packages],
-    ):
-        done = subprocess.run(
-            [find_uv_bin(), "--quiet", *command], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-    contract = [python, "-m", "pytest", "-p", "no:cacheprovider", *tests]
-    done = subprocess.run(contract, cwd=ROOT, capture_output=True, text=True, check=False, timeout=800)
-    assert done.returncode == 0, done.stdout[-8000:]
+def test_a_queue_holds_the_contract_in_an_environment_of_its_own(python, packages, tests, tmp_path):
+    passes(environment(tmp_path, python, *packages), *tests)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "tests",
+    [
+        pytest.param(["tests/queues/django_rq_contract.py"], id="django-rq"),
+        pytest.param([DJANGO_TASKS], id="django-tasks", marks=pytest.mark.nightly),
+    ],
+)
+def test_a_queue_of_a_django_project_holds_it_in_a_process_of_its_own(tests):
+    passes(sys.executable, *tests)

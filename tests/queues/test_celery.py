@@ -6,7 +6,10 @@ from contextlib import closing
 from pathlib import Path
 
 import celery
+import kombu
 import pytest
+from tests.queues.lives import lives
+from tests.queues.unnamed import warned_once
 from tests.servers.redis import redis_server
 
 import headway
@@ -18,6 +21,8 @@ FATES = {"SUCCESS": "completed", "FAILURE": "failed", "REVOKED": "cancelled"}
 
 class CeleryQueue(Queue):
     """An app on a real broker; a line is one of Celery's queues."""
+
+    connection = None
 
     def __init__(self, server, store, pool="prefork"):
         self.server, broker = server, f"redis://127.0.0.1:{server.port}/0"
@@ -39,6 +44,7 @@ class CeleryQueue(Queue):
     def send(self, body, *args, line, retries=0, limit=None, id=None, **_):
         """Which tasks come again is said where they are defined."""
         how = {"task_id": id, "queue": line, "time_limit": limit, "headers": {"again": retries}}
+        how["connection"] = self.connection
         plain = [str(one) if isinstance(one, Path) else one for one in args]
         return self.app.send_task(f"contract.{body}", plain, **how).id
 
@@ -54,6 +60,21 @@ class CeleryQueue(Queue):
         self.hw.close()
 
 
+class OnRabbitMQ(CeleryQueue):
+    """The same app, and another broker: there is one app in a process."""
+
+    def __init__(self, on_redis, server):
+        self.__dict__ |= vars(on_redis) | {"server": server, "broker": server.url}
+        self.connection = kombu.Connection(server.url)
+
+    def restart_broker(self):
+        self.connection.release()
+        super().restart_broker()
+
+    def close(self):
+        self.connection.release()
+
+
 @pytest.fixture(scope="module")
 def broker():
     with redis_server("valkey") as server:
@@ -65,10 +86,42 @@ class TestPrefork(QueueContract):
 
 
 @pytest.fixture(scope="module")
-def queue(broker, tmp_path_factory):
+def on_rabbitmq(on_redis, rabbit):
+    with closing(OnRabbitMQ(on_redis, rabbit)) as other:
+        yield other
+
+
+@pytest.mark.nightly
+class TestRabbitMQ(QueueContract):
+    """What is delivered again comes at once, when the worker's connection is gone."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def queue(cls, on_rabbitmq):
+        return on_rabbitmq
+
+    def test_a_task_that_is_given_up_has_failed(self, queue, line, file):
+        """Celery stores a retry after it has sent it; the last attempt may be quicker, so that it stays."""
+        id = queue.send("flaky", file, 9, line=line, retries=2)
+        job = ended(queue, id, settled=("failed",))
+        assert (job.status, job.attempt) == ("failed", 3)
+        assert queue.app.AsyncResult(id).state in {"FAILURE", "RETRY"}
+
+
+def test_tasks_that_go_by_rabbitmq_complete_and_come_again(on_rabbitmq, tmp_path):
+    lives(on_rabbitmq, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def on_redis(broker, tmp_path_factory):
     store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'headway.db'}"
     with closing(CeleryQueue(broker, store)) as queue:
         yield queue
+
+
+@pytest.fixture(scope="module")
+def queue(on_redis):
+    return on_redis
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +253,13 @@ def test_every_pool_completes_fails_and_cancels(tmp_path, pool, queue):
         assert queue.hw.cancel(id)
         assert ended(queue, id).status == "cancelled"
         assert ended(queue, queue.send("fail", line=line)).status == "failed"
+
+
+def test_installing_without_a_store_says_once_which_file_is_used(tmp_path):
+    program = """
+from celery import Celery
+from headway.queues.celery import install
+install(Celery("a"))
+install(Celery("b"))
+"""
+    assert warned_once("Celery", program, tmp_path)

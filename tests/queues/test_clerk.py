@@ -123,6 +123,27 @@ def test_a_late_reservation_never_reopens_an_end(clerk, store):
     assert clerk.headway.get("1").status == "completed"
 
 
+def test_a_start_waits_a_moment_for_the_word_of_who_enqueued(clerk, monkeypatch):
+    monkeypatch.setattr(clerks, "MOMENT", 30.0)
+    quicker = threading.Thread(
+        target=clerk.start, args=("1", "tasks.work", LABEL), kwargs={"announced": True}
+    )
+    quicker.start()
+    time.sleep(0.3)
+    clerk.enqueue("1", "tasks.work", Label({"scope": "user/1"}), anew=False)
+    quicker.join(30)
+    job = clerk.headway.get("1")
+    assert (job.status, job.scope) == ("running", "user/1")
+
+
+def test_a_start_does_not_wait_for_a_word_that_does_not_come(clerk, store):
+    began = time.monotonic()
+    assert clerk.start("1", "tasks.work", LABEL, announced=True)
+    store.failing = True
+    assert clerk.start("2", "tasks.work", LABEL, announced=True)
+    assert time.monotonic() - began < 6.0  # 0.2 s and 1 s are promised; the machine may be busy
+
+
 def test_an_id_that_ended_is_reserved_anew(clerk):
     for attempt in (1, 2):
         clerk.enqueue("daily", "tasks.work", LABEL)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from dramatiq.results import ResultFailure, ResultMissing
 from tests.queues.dramatiq_app import make
+from tests.queues.lives import lives
+from tests.queues.unnamed import warned_once
 from tests.servers.redis import redis_server
 
 import headway
@@ -18,10 +20,10 @@ from headway.testing.queue_contract import Queue, ended
 class DramatiqQueue(Queue):
     """A queue of the broker's is a line."""
 
-    def __init__(self, server, store):
-        self.server, self.url = server, f"redis://127.0.0.1:{server.port}/0"
+    def __init__(self, server, url, results, store):
+        self.server, self.url, self.results = server, url, results
         self.hw = headway.connect(store)
-        self.broker = make(self.url, self.hw)
+        self.broker = make(url, results, self.hw)
         self.sent = {}
 
     def command(self, line):
@@ -29,7 +31,7 @@ class DramatiqQueue(Queue):
         return [sys.executable, "-m", "dramatiq", app, "-p", "1", "-t", "2", "-Q", line]
 
     def environment(self):
-        return {"BROKER": self.url, "HEADWAY_STORE": self.hw.store.url}
+        return {"BROKER": self.url, "RESULTS": self.results, "HEADWAY_STORE": self.hw.store.url}
 
     def worker(self, line, **environment):
         return super().worker(line, **{"LINE": line, **environment})
@@ -63,16 +65,53 @@ class DramatiqQueue(Queue):
 
 
 @pytest.fixture(scope="module")
-def queue(tmp_path_factory):
-    store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'headway.db'}"
-    with redis_server("valkey") as server, closing(DramatiqQueue(server, store)) as queue:
+def redis():
+    with redis_server("valkey") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def results(redis):
+    return f"redis://127.0.0.1:{redis.port}/0"
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'headway.db'}"
+
+
+@pytest.fixture(scope="module")
+def queue(redis, results, records):
+    with closing(DramatiqQueue(redis, results, results, records)) as queue:
         yield queue
+
+
+@pytest.fixture(scope="module")
+def on_rabbitmq(rabbit, results, records):
+    with closing(DramatiqQueue(rabbit, rabbit.url, results, records)) as other:
+        yield other
 
 
 class TestDramatiq(QueueContract):
     """Messages are processed in threads of child processes; when one is killed, its master leaves too."""
 
     children = False
+
+
+@pytest.mark.nightly
+class TestRabbitMQ(QueueContract):
+    """What is delivered again comes at once, when the worker's connection is gone."""
+
+    children = False
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def queue(cls, on_rabbitmq):
+        return on_rabbitmq
+
+
+def test_messages_that_go_by_rabbitmq_complete_and_come_again(on_rabbitmq, tmp_path):
+    lives(on_rabbitmq, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +143,13 @@ def test_a_message_that_is_too_old_has_failed_and_says_why(queue):
     with queue.worker(line):
         job = ended(queue, message.message_id)
     assert (job.status, job.error.text) == ("failed", "It was not started in time.")
+
+
+def test_installing_without_a_store_says_once_which_file_is_used(tmp_path):
+    program = """
+from dramatiq.brokers.stub import StubBroker
+from headway.queues.dramatiq import install
+install(StubBroker())
+install(StubBroker())
+"""
+    assert warned_once("Dramatiq", program, tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.queues.huey_app import make
+from tests.queues.unnamed import warned_once
 from tests.servers.redis import redis_server
 
 import headway
@@ -151,3 +152,13 @@ def test_every_kind_of_worker_completes_fails_and_cancels(queue, tmp_path, kind)
             late = queue.send("slow", tmp_path / "late", 60, line=line, limit=1)
             assert ended(queue, late).status == "failed"
             assert queue.hw.get(late, details=True).error.type == "TaskTimeout"
+
+
+def test_installing_without_a_store_says_once_which_file_is_used(tmp_path):
+    program = """
+from huey import MemoryHuey
+from headway.queues.huey import install
+install(MemoryHuey())
+install(MemoryHuey())
+"""
+    assert warned_once("Huey", program, tmp_path)

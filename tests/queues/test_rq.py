@@ -9,13 +9,15 @@ import pytest
 import rq
 from rq.command import send_stop_job_command
 from tests.queues import rq_app
+from tests.queues.unnamed import warned_once
 from tests.servers.redis import redis_server
 
 import headway
 from headway.queues import rq as headway_rq
 from headway.testing import QueueContract
-from headway.testing.queue_contract import Queue, ended, until
+from headway.testing.queue_contract import Queue, ended, kill_with_children, until
 
+NEWER = pytest.mark.skipif(int(rq.VERSION.split(".")[0]) < 3, reason="RQ 2 spawns workers of its own")
 FATES = {"finished": "completed", "failed": "failed", "stopped": "cancelled", "canceled": "cancelled"}
 
 
@@ -143,10 +145,11 @@ def test_a_scheduled_job_is_pending(queue, line):
     assert queue.hw.cancel(job.id)
 
 
-def test_a_simple_worker_reports_too(queue, tmp_path):
+@pytest.mark.parametrize("worker_class", ["SimpleWorker", pytest.param("SpawnWorker", marks=NEWER)])
+def test_other_workers_report_too(queue, tmp_path, worker_class):
     line, file = queue.new_line(), tmp_path / "calls"
     other = RQ.__new__(RQ)
-    other.__dict__ = vars(queue) | {"worker_class": "SimpleWorker"}
+    other.__dict__ = vars(queue) | {"worker_class": worker_class}
     with other.worker(line):
         assert ended(queue, queue.send("succeed", 5, line=line)).count == 5
         id = queue.send("endless", file, line=line, retries=3)
@@ -154,3 +157,29 @@ def test_a_simple_worker_reports_too(queue, tmp_path):
         assert queue.hw.cancel(id)
         assert ended(queue, id).status == "cancelled"
         assert ended(queue, queue.send("fail", line=line)).status == "failed"
+
+
+def test_a_job_whose_worker_and_horse_died_has_failed_once_maintenance_finds_it(queue, tmp_path):
+    line, file = queue.new_line(), tmp_path / "calls"
+    with queue.worker(line) as worker:
+        id = queue.send("slow", file, 60, line=line)
+        until(file.exists)
+        kill_with_children(worker)
+    started = queue.queue(line).started_job_registry
+    queue.connection.zadd(started.key, dict.fromkeys(queue.connection.zrange(started.key, 0, -1), 1))
+    with queue.worker(line):
+        job = ended(queue, id)
+    assert (job.status, job.error.text) == ("failed", "Its worker died.")
+
+
+def test_installing_without_a_store_says_once_which_file_is_used(queue, tmp_path):
+    program = """
+import os
+from redis import Redis
+from headway.queues.rq import Queue, SimpleWorker
+connection = Redis(port=int(os.environ["PORT"]))
+queue = Queue("unnamed", connection=connection)
+SimpleWorker([queue], connection=connection)
+queue.enqueue(len, [])
+"""
+    assert warned_once("RQ", program, tmp_path, PORT=str(queue.server.port))

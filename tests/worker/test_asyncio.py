@@ -1,8 +1,9 @@
 """In an event loop: nothing of ours blocks it, and the current job follows the tasks."""
 
-# ruff: noqa: ASYNC110, PERF401, PT012 - a store in another thread is asked again and again; loops raise
+# ruff: noqa: ASYNC110, PERF401, PT012, S301 - a store in another thread is asked again and again; loops raise; we unpickle what we pickled
 
 import asyncio
+import pickle
 import time
 
 import pytest
@@ -126,6 +127,63 @@ async def test_a_task_that_is_cancelled_while_its_job_opens_has_stopped(faulty, 
     while not (found := await shaky.aget("one")) or not found.ended:
         await asyncio.sleep(0.01)
     assert found.status == "stopped"
+
+
+async def gathered(counted, rows):
+    return await asyncio.gather(*map(counted, rows))
+
+
+async def as_they_complete(counted, rows):
+    return [await done for done in asyncio.as_completed(map(counted, rows))]
+
+
+async def in_a_group(counted, rows):
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(counted(row)) for row in rows]
+    return [task.result() for task in tasks]
+
+
+@pytest.mark.parametrize("way", [gathered, as_they_complete, in_a_group])
+async def test_a_coroutine_counts_when_it_is_done_and_not_when_it_is_made(hw, way):
+    go_on = asyncio.Event()
+
+    async def fetch(number):
+        assert headway.current().job is job
+        if number:
+            await go_on.wait()
+        return number
+
+    async with hw.job("Fetching", total=5) as job:
+        work = asyncio.create_task(way(job.counted(fetch), range(5)))
+        while not job.count:
+            await asyncio.sleep(0.001)
+        assert job.count == 1
+        go_on.set()
+        assert sorted(await work) == [0, 1, 2, 3, 4]
+        assert job.count == 5
+    assert (await hw.aget(job.id)).count == 5
+
+
+async def test_a_coroutine_that_fails_is_not_counted_and_one_after_a_cancel_does_not_begin(hw):
+    async def fail():
+        raise ZeroDivisionError
+
+    with pytest.raises(headway.Cancelled):
+        async with hw.job("Fetching", total=2) as job:
+            with pytest.raises(ZeroDivisionError):
+                await job.counted(fail)()
+            assert job.count == 0
+            await hw.acancel(job.id)
+            while not job.cancel_requested:
+                await asyncio.sleep(0.01)
+            await job.counted(fail)()
+
+
+async def test_a_part_counts_coroutines_as_well(hw):
+    async with hw.job("Fetching", total=2) as job:
+        part = pickle.loads(pickle.dumps(job))
+        await asyncio.gather(*[part.counted(asyncio.sleep)(0) for _ in range(2)])
+        assert (await hw.aget(job.id)).count == 2
 
 
 async def test_the_current_job_follows_the_tasks(hw):

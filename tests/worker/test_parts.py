@@ -5,7 +5,7 @@
 import multiprocessing
 import pickle
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from multiprocessing.pool import ThreadPool
 
 import pytest
@@ -62,6 +62,26 @@ def test_the_calls_of_threads_are_counted(hw, pool):
     with hw.job("Import", total=ROWS) as job, pool(4) as threads:
         assert list(threads.map(job.counted(double), range(ROWS))) == [number * 2 for number in range(ROWS)]
         assert job.count == ROWS
+
+
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_a_loop_over_what_completes_counts_as_it_completes(hw, pool):
+    with hw.job("Import", total=ROWS) as job, pool(2) as workers:
+        futures = [workers.submit(double, number) for number in range(ROWS)]
+        done = {future.result() for future in job.track(as_completed(futures))}
+    assert done == {number * 2 for number in range(ROWS)}
+    assert hw.get(job.id).count == ROWS
+
+
+@pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading"])
+def test_the_calls_of_joblib_are_counted(hw, backend):
+    joblib = pytest.importorskip("joblib")
+    with hw.job("Import", total=ROWS) as job:
+        work = joblib.delayed(job.counted(double))
+        assert joblib.Parallel(2, backend=backend)(work(n) for n in range(ROWS)) == [
+            double(n) for n in range(ROWS)
+        ]
+    assert hw.get(job.id).count == ROWS
 
 
 def test_the_calls_may_count_for_a_stage(hw):

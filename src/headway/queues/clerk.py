@@ -43,6 +43,8 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 PATIENCE = 0.8
 """Seconds for which a hook waits for the store, at most."""
+MOMENT = 0.2
+"""Seconds for which a start waits for the word of whoever enqueued the task, at most."""
 QUIET = 60.0
 """Seconds between two complaints about a hook that fails."""
 
@@ -143,13 +145,22 @@ class Clerk:
 
     # A task runs here
 
-    def start(self, id: object, name: str, label: Label, node: str | None = None) -> bool:
+    def start(
+        self, id: object, name: str, label: Label, node: str | None = None, *, announced: bool = False
+    ) -> bool:
         """It starts here, and from now on is `headway.current`.
+
+        Args:
+            id: The queue's id.
+            name: The function's full name.
+            label: What is said of it.
+            node: What the queue calls the worker that runs it.
+            announced: Whether a word of whoever enqueued it is on its way, for which this waits a moment.
 
         Returns:
             Whether its body may run: not if the job was cancelled before.
         """
-        held = self._start(id, name, label, node)
+        held = self._start(id, name, label, node, self._await_word if announced else None)
         if held is None:
             return True
         entry = held.delivery.entry
@@ -338,15 +349,34 @@ class Clerk:
 
         return Errand(self._publisher, reserve)
 
-    def _start(self, id: object, name: str, label: Label, node: str | None) -> Held | None:
+    def _start(
+        self,
+        id: object,
+        name: str,
+        label: Label,
+        node: str | None,
+        before: Callable[[str], object] | None = None,
+    ) -> Held | None:
         delivery = self._delivery(id, name, label, node)
         if delivery is None:
             return None
+        if before is not None:
+            before(delivery.id)
         delivery.begin()
         held = Held(delivery, label, enter(delivery))
         self._running[delivery.id] = held
         _here.set(held)
         return held
+
+    def _await_word(self, id: str) -> None:
+        """Wait until something is known of a job, but not long, and not for a store that does not answer."""
+        known: list[str] = []
+        deadline = time.monotonic() + MOMENT
+        while (left := deadline - time.monotonic()) > 0:
+            looked = Errand(self._publisher, lambda store, _: known.extend(store.read([id])))
+            if not looked.wait(left) or known:
+                return
+            time.sleep(MOMENT / 20)
 
     def _may_run(self, held: Held) -> bool:
         delivery = held.delivery

@@ -45,6 +45,13 @@ class ReportingQueue(Reporting):
         """What is enqueued in the block is one job; see `Clerk.fan_out`."""
         return self.clerk.fan_out(name, members, **options)
 
+    def enqueue_call(self, *args: Any, **kwargs: Any) -> Any:
+        """See `rq.Queue`; what is said here holds for the job, though django-rq enqueues it later."""
+        label = packed(label_of())
+        if label:
+            kwargs["meta"] = {KEY: label, **(kwargs.get("meta") or {})}
+        return super().enqueue_call(*args, **kwargs)
+
     def enqueue_job(self, job: Any, *args: Any, **kwargs: Any) -> Any:
         """See `rq.Queue`."""
         self.clerk.harmless(self._enqueue)(job)
@@ -56,6 +63,6 @@ class ReportingQueue(Reporting):
         return super().schedule_job(job, *args, **kwargs)
 
     def _enqueue(self, job: Any) -> None:
-        label = label_of(job.func, job.args, job.kwargs)
+        label = label_of(job.func, job.args, job.kwargs, job.meta.get(KEY))
         job.meta[KEY] = packed(label)
         self.clerk.enqueue(job.id, job.func_name, label)

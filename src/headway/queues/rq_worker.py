@@ -28,7 +28,7 @@ class ReportingWorker(Reporting):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.push_exc_handler(self.clerk.harmless(self._abandoned))
+        _ = self.clerk  # who warns now where no store is named
 
     def perform_job(self, job: Any, *args: Any, **kwargs: Any) -> Any:
         """See `rq.worker.BaseWorker`."""
@@ -62,6 +62,14 @@ class ReportingWorker(Reporting):
         stopped = getattr(self, "_stopped_job_id", None) == job.id
         self.clerk.harmless(self._failed)(job, stopped=stopped, again=job.should_retry and not stopped)
         super().handle_job_failure(job, *args, **kwargs)
+
+    def clean_registries(self) -> None:
+        """See `rq.worker.BaseWorker`; what it finds abandoned is told."""
+        self.push_exc_handler(self.clerk.harmless(self._abandoned))  # no longer: SpawnWorker pickles handlers
+        try:
+            super().clean_registries()
+        finally:
+            self.pop_exc_handler()
 
     def _start(self, job: Any) -> bool:
         label = label_of(job.func, job.args, job.kwargs, job.meta.get(KEY))

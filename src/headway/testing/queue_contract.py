@@ -78,8 +78,8 @@ class Queue(ABC):
 
     def new_line(self) -> str:
         """A line that nobody serves yet."""
-        self._lines += 1
-        return f"line-{os.getpid()}-{self._lines}"
+        Queue._lines += 1
+        return f"line-{os.getpid()}-{Queue._lines}"
 
     @contextmanager
     def worker(self, line: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:

@@ -109,7 +109,8 @@ class Bar:
         """The function, each call of which counts one step of this job, wherever it runs.
 
         For ``pool.map(job.counted(work), rows)`` on threads, processes or machines: there `current` is this
-        job's part, and each call's progress has arrived when the call returns.
+        job's part, and each call's progress has arrived when the call returns.  A coroutine function counts
+        when what it gives was awaited to its end.
         """
         from headway.worker.hand import Counted
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack, cast
 from weakref import WeakValueDictionary
 
 from headway import threads
@@ -160,18 +160,39 @@ class Counted(Generic[P, R]):
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function as a part of the job."""
+        """Call the function as a part of the job; where it gives a coroutine, that is what counts."""
+        import inspect
+
+        if inspect.iscoroutinefunction(self._function):
+            awaited: Any = self._awaited(*args, **kwargs)
+            result: R = awaited
+            return result
         bar = self._bar
         before = enter(bar)
         try:
             bar.checkpoint()
-            result = self._function(*args, **kwargs)
+            returned = self._function(*args, **kwargs)
+            bar._count += 1
+            return returned
+        finally:
+            leave(before)
+            if isinstance(bar, Hand):
+                bar.flush()
+
+    async def _awaited(self, *args: Any, **kwargs: Any) -> Any:
+        import asyncio
+
+        bar: Any = self._bar
+        before = enter(bar)
+        try:
+            bar.checkpoint()
+            result = await cast("Any", self._function(*args, **kwargs))
             bar._count += 1
             return result
         finally:
             leave(before)
             if isinstance(bar, Hand):
-                bar.flush()
+                await asyncio.to_thread(bar.flush)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """The function goes along, the job as a name."""

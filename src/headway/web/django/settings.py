@@ -5,6 +5,8 @@
         "ACCESS": "owner",                  # or "staff", "links", "whoever_knows_the_id", a function,
     }                                       # its dotted path, or a list of these
 
+``TASKS`` is for `headway.queues.django_tasks`, which reports Django's own tasks.
+
 The fields of `headway.web.exchange.Settings` may be there as well, in capitals, as ``"ORIGINS"``.
 """
 
@@ -37,7 +39,7 @@ POLICIES: dict[str, Callable[[], Any]] = {
 """The policies that have a name."""
 UNNOTICED = 30.0
 """Seconds for which a stream lives before Django 5, which under ASGI does not see that a client has gone."""
-KNOWN = {"STORE", "ACCESS", *(name.upper() for name in Settings.__struct_fields__)}
+KNOWN = {"STORE", "ACCESS", "TASKS", *(name.upper() for name in Settings.__struct_fields__)}
 
 
 def given() -> dict[str, Any]:
@@ -94,7 +96,9 @@ def door() -> Door:
         InvalidValue: A setting means nothing.
     """
     policies: list[Policy] = [one if hasattr(one, "grant") else Asking(one) for one in named_policies()]
-    rest = {name.lower(): value for name, value in given().items() if name not in {"STORE", "ACCESS"}}
+    rest = {
+        name.lower(): value for name, value in given().items() if name not in {"STORE", "ACCESS", "TASKS"}
+    }
     if "origins" in rest:
         rest["origins"] = tuple(rest["origins"])
     if django.VERSION < (5, 0):
