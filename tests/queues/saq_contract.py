@@ -1,21 +1,78 @@
-"""SAQ holds the contract."""
+"""SAQ holds the contract; run in an environment of its own, for its Redis holds redis-py below 8."""
 
 import asyncio
+import os
+import pickle
 import sys
 import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.queues.saq_app import queue_of
+import saq
 from tests.servers.redis import redis_server
 
 import headway
+from headway.queues import reported
 from headway.queues import saq as headway_saq
 from headway.testing import QueueContract
+from headway.testing import queue_bodies as bodies
 from headway.testing.queue_contract import Queue, ended, kill_with_children, read, until
 
 FATES = {"complete": "completed", "failed": "failed", "aborted": "cancelled"}
+THREADED = ("succeed", "fail", "flaky", "endless", "first_endless", "forking", "strange")
+
+
+def made(body):
+    """The body as a function of SAQ's, whose jobs have arguments by name only."""
+
+    def function(ctx, *, args=()):
+        return body(*args)
+
+    return body.__name__, function
+
+
+async def slow(ctx, *, args):
+    bodies.note(args[0])
+    await asyncio.sleep(args[1])
+
+
+@reported(name="Import of customers", total=lambda rows: len(rows), scope="user/1")  # noqa: PLW0108
+async def named(ctx, *, rows):
+    for _ in headway.current().track(rows):
+        await asyncio.sleep(0)
+
+
+async def shared(ctx, *, file):
+    """Progress in SAQ's own words, for ever."""
+    bodies.note(file)
+    while True:
+        await ctx["job"].update(progress=0.25)
+        await asyncio.sleep(bodies.PACE)
+
+
+async def at_times(ctx):
+    """Waits for its second."""
+
+
+def queue_of(line, port):
+    return saq.Queue.from_url(f"redis://127.0.0.1:{port}", name=line, dump=pickle.dumps, load=pickle.loads)
+
+
+def settings():
+    return headway_saq.install(
+        {
+            "queue": queue_of(os.environ["LINE"], os.environ["PORT"]),
+            "functions": [*(made(getattr(bodies, name)) for name in THREADED), slow, named, shared],
+            "cron_jobs": [saq.CronJob(at_times, cron=os.environ["CRON"])] if "CRON" in os.environ else [],
+            "concurrency": 2,
+            "shutdown_grace_period_s": 20,
+            "timers": {"schedule": 1, "sweep": 1, "abort": 1},
+        },
+        bodies.store_under_test(),
+        lease=bodies.LEASE,
+        result=True,
+    )
 
 
 class SaqQueue(Queue):
@@ -30,7 +87,7 @@ class SaqQueue(Queue):
         return self.loop.run_until_complete(awaitable)
 
     def command(self, line):  # noqa: ARG002 - the environment names it
-        return [sys.executable, "-m", "saq", "tests.queues.saq_app.settings"]
+        return [sys.executable, "-m", "saq", "tests.queues.saq_contract.settings"]
 
     def environment(self):
         return {"HEADWAY_STORE": self.hw.store.url, "PORT": str(self.server.port)}
@@ -60,7 +117,7 @@ class SaqQueue(Queue):
         self.run(job.refresh())
         return FATES.get(job.status.value)
 
-    def again(self, id, line):
+    def again(self, id, line):  # noqa: ARG002 - a line is swept whole
         self.sweep(line)
 
     def sweep(self, line):
@@ -102,7 +159,7 @@ def line(queue):
 
 def test_an_aborted_job_is_cancelled_whether_it_runs_or_waits(queue, line, tmp_path):
     file = tmp_path / "calls"
-    id = queue.send("endless", file, line=line)
+    id = queue.send("shared", line=line, file=str(file))
     until(file.exists)
     queue.run(queue.jobs[id].abort("enough"))
     assert ended(queue, id).status == "cancelled"
