@@ -37,13 +37,19 @@ def named(rows):
         pass
 
 
+@reported(total=lambda **_: 1 / 0)
+def misreported():
+    """Ends as it would without headway."""
+
+
 def make(dsn, store):
     """The app; a task of each name for each number of retries."""
     at_once = {"fetch_job_polling_interval": 0.2, "abort_job_polling_interval": 0.2}
     app = App(connector=PsycopgConnector(conninfo=dsn), worker_defaults=at_once)
     app.reports = headway_procrastinate.install(app, store, lease=bodies.LEASE, result=True)
     functions = {name: made(getattr(bodies, name)) for name in BODIES}
-    for name, function in (functions | {"endless_async": endless_async, "named": named}).items():
+    others = {function.__name__: function for function in (endless_async, named, misreported)}
+    for name, function in (functions | others).items():
         for retries in RETRIES:
             retry = RetryStrategy(max_attempts=retries) if retries else False
             app.task(name=f"{retries}.{name}", retry=retry)(function)

@@ -23,13 +23,13 @@ FATES = {"complete": "completed", "failed": "failed", "aborted": "cancelled"}
 THREADED = ("succeed", "fail", "flaky", "endless", "first_endless", "forking", "strange")
 
 
-def made(body):
+def made(name):
     """The body as a function of SAQ's, whose jobs have arguments by name only."""
 
     def function(ctx, *, args=()):
-        return body(*args)
+        return getattr(bodies, name)(*args)
 
-    return body.__name__, function
+    return name, function
 
 
 async def slow(ctx, *, args):
@@ -41,6 +41,11 @@ async def slow(ctx, *, args):
 async def named(ctx, *, rows):
     for _ in headway.current().track(rows):
         await asyncio.sleep(0)
+
+
+@reported(total=lambda **_: 1 / 0)
+async def misreported(ctx, **_):
+    """Ends as it would without headway."""
 
 
 async def shared(ctx, *, file):
@@ -63,7 +68,13 @@ def settings():
     return headway_saq.install(
         {
             "queue": queue_of(os.environ["LINE"], os.environ["PORT"]),
-            "functions": [*(made(getattr(bodies, name)) for name in THREADED), slow, named, shared],
+            "functions": [
+                *(made(getattr(bodies, name)) for name in THREADED),
+                slow,
+                named,
+                shared,
+                misreported,
+            ],
             "cron_jobs": [saq.CronJob(at_times, cron=os.environ["CRON"])] if "CRON" in os.environ else [],
             "concurrency": 2,
             "shutdown_grace_period_s": 20,
@@ -167,12 +178,18 @@ def test_the_contract_in_short(queue, line, tmp_path):
     )
 
 
-def test_an_aborted_job_is_cancelled_whether_it_runs_or_waits(queue, line, tmp_path):
+@pytest.mark.parametrize("body", ["shared", "endless"])
+def test_a_running_job_that_saq_aborts_is_cancelled(queue, line, tmp_path, body):
     file = tmp_path / "calls"
-    id = queue.send("shared", line=line, file=str(file))
+    known = {"file": str(file)} if body == "shared" else {"args": [str(file)]}
+    id = queue.send(body, line=line, **known)
     until(file.exists)
     queue.run(queue.jobs[id].abort("enough"))
     assert ended(queue, id).status == "cancelled"
+    assert until(lambda: queue.fate(id)) == "cancelled"
+
+
+def test_a_waiting_job_that_saq_aborts_is_cancelled(queue):
     waiting = queue.send("succeed", 3, line=queue.new_line())
     queue.run(queue.jobs[waiting].abort("enough"))
     assert read(queue, waiting).status == "cancelled"
@@ -200,6 +217,20 @@ def test_what_a_job_says_to_saq_of_its_progress_shows_in_both_and_it_is_stopped_
     assert queue.hw.cancel(id)
     assert ended(queue, id).status == "cancelled"
     assert until(lambda: queue.fate(id)) == "cancelled"
+
+
+def test_a_mistake_in_reporting_a_job_is_not_the_jobs(queue, line):
+    id = queue.send("misreported", line=line)
+    assert until(lambda: queue.fate(id)) == "completed"
+
+
+@pytest.mark.parametrize("fault", ["raises", "babbles", "hangs"])
+def test_a_store_that_is_hostile_to_who_enqueues_keeps_no_job_from_being_enqueued(queue, fault):
+    hostile = queue_of(queue.new_line(), queue.server.port)
+    headway_saq.reporting(hostile, headway.Headway(bodies.HostileStore(fault)))
+    assert queue.run(hostile.enqueue("succeed", args=[1]))
+    assert queue.run(hostile.count("queued")) == 1
+    queue.run(hostile.disconnect())
 
 
 @pytest.mark.nightly

@@ -15,6 +15,7 @@ from tests.servers.postgres import postgres
 import headway
 from headway.queues import enqueueing
 from headway.testing import QueueContract
+from headway.testing import queue_bodies as bodies
 from headway.testing.queue_contract import Queue, ended, read, until
 
 FATES = {"succeeded": "completed", "failed": "failed", "aborted": "cancelled", "cancelled": "cancelled"}
@@ -163,3 +164,16 @@ def test_what_procrastinate_refuses_to_defer_is_refused_as_ever_and_leaves_no_jo
         with pytest.raises(ConnectorException):
             task.defer(args=["\0"])
     assert len(list(queue.hw.find(scope=f"of/{line}"))) == 1
+
+
+def test_a_mistake_in_reporting_a_job_is_not_the_jobs(queue, line):
+    id = queue.app.reports.id_of(queue.task("misreported", line).defer())
+    assert until(lambda: queue.fate(id)) == "completed"
+
+
+@pytest.mark.parametrize("fault", ["raises", "babbles", "hangs"])
+def test_a_store_that_is_hostile_to_who_defers_keeps_no_job_from_being_deferred(queue, fault):
+    hostile = make(queue.server.url, headway.Headway(bodies.HostileStore(fault)))
+    with hostile.open():
+        id = hostile.reports.id_of(hostile.tasks["0.succeed"].configure(queue=queue.new_line()).defer())
+    assert queue.app.job_manager.get_job_status(number(id)).value == "todo"

@@ -19,9 +19,10 @@ from headway.queues.clerk import Clerk
 from headway.queues.saq_jobs import Reports, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from headway.client import Headway
+    from headway.worker.delivery import Delivery
 
 S = TypeVar("S", bound=Mapping[str, object])
 
@@ -78,12 +79,27 @@ def _several(hooks: Any) -> list[Callable[..., Any]]:
 def _stopping(clerk: Clerk, body: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(body)
     async def stopping(ctx: Any, **kwargs: Any) -> Any:
-        run = ensure_coroutine_function(body, ctx["worker"].pool)  # as SAQ itself does
+        job, worker = ctx["job"], ctx["worker"]
+        run = ensure_coroutine_function(body, worker.pool)  # as SAQ itself does
         try:
             with clerk.stopping(Left, refused=refused.get()):
-                return await run(ctx, **kwargs)
+                running = run(ctx, **kwargs)
+                return await (running if run is body else _heard(running, clerk.running(job.key)))
         except Left as left:
-            ctx["worker"].job_task_contexts[ctx["job"]]["aborted"] = str(left)
+            known = worker.job_task_contexts[job]
+            known["aborted"] = known["aborted"] or str(left)
             raise asyncio.CancelledError from left
 
     return stopping
+
+
+async def _heard(running: Coroutine[Any, Any, Any], delivery: Delivery | None) -> Any:
+    """A plain function, in a thread, for whose end SAQ waits: told to stop, it stops at its next step."""
+    task = asyncio.ensure_future(running)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if delivery is not None and not task.done():
+            delivery.ask_to_stop()
+        task.cancel()
+        return await task
