@@ -49,6 +49,8 @@ HOMES = {
     "dramatiq": {"queues/dramatiq.py"},
     "arq": {"queues/arq.py"},
     "taskiq": {"queues/taskiq.py"},
+    "saq": {"queues/saq.py"},
+    "procrastinate": {"queues/procrastinate.py"},
     "platformdirs": {"client.py"},
     "click": {"cli.py"},
     "rich": {"terminal.py", "programs/rich.py"},

