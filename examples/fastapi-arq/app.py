@@ -3,17 +3,18 @@
 import secrets
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Annotated
 
 from arq import create_pool
 from fastapi import Depends, FastAPI, Form, Request
 from fastapi.responses import HTMLResponse
 from starlette.middleware.sessions import SessionMiddleware
+from worker import REDIS_URL, WorkerSettings
 
 from headway.queues import arq as headway_arq
 from headway.queues import enqueueing
 from headway.web.access import OWNER
 from headway.web.fastapi import router
-from worker import REDIS_URL, WorkerSettings
 
 PAGE = Path(__file__).with_name("page.html").read_text()
 
@@ -42,13 +43,13 @@ app.include_router(router(access=visitors_own, store=REDIS_URL), prefix="/progre
 
 
 @app.get("/")
-async def page(scope: str = Depends(scope_of)) -> HTMLResponse:
+async def page(scope: Annotated[str, Depends(scope_of)]) -> HTMLResponse:
     """All reports of this visitor."""
     return HTMLResponse(PAGE.replace("{scope}", scope))
 
 
 @app.post("/reports", status_code=202)
-async def start(request: Request, orders: int = Form(200, ge=1, le=10_000)) -> dict[str, str]:
+async def start(request: Request, orders: Annotated[int, Form(ge=1, le=10_000)] = 200) -> dict[str, str]:
     """Start a report; where its progress is."""
     with enqueueing(scope=scope_of(request)):
         job = await request.app.state.pool.enqueue_job("make_report", list(range(orders)))

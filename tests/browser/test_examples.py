@@ -22,8 +22,13 @@ SLOW = 30_000
 
 def cloned(folder):
     """What git knows of, as in a fresh clone."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--", "examples", "src", "pyproject.toml", "README.md", "LICENSE"],
-                            cwd=ROOT, capture_output=True, text=True, check=True)  # fmt: skip
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--", "examples", "src", "pyproject.toml", "README.md", "LICENSE"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     for name in filter(None, listed.stdout.split("\0")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
