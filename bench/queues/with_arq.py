@@ -27,12 +27,12 @@ def step() -> None:
         headway.current().advance()
 
 
-async def empty(ctx: Any) -> None:
+async def empty(ctx: Any) -> None:  # noqa: ARG001 - arq gives it
     """Nothing else."""
     step()
 
 
-async def short(ctx: Any) -> None:
+async def short(ctx: Any) -> None:  # noqa: ARG001 - arq gives it
     """A millisecond."""
     await asyncio.sleep(0.001)
     step()

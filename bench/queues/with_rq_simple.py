@@ -1,9 +1,8 @@
 """RQ's `SimpleWorker`, which runs jobs in its own process."""
 
 from bench.queues import with_rq
-from bench.queues.with_rq import WAYS as WAYS
-from bench.queues.with_rq import sender as sender
-from bench.queues.with_rq import worker as worker
+from bench.queues.with_rq import WAYS, sender, worker
 
+__all__ = ["COUNT", "WAYS", "sender", "worker"]
 COUNT = 300
 with_rq.WORKER = "Simple"

@@ -78,32 +78,38 @@ class RedisStore(Store):
 
     def open(self, record: Snapshot, over: Over = "anything", *, exclusive: bool = False) -> Answer:
         """See `Store.open`."""
-        if over == "anything":
-            transitions.check_run(record.run)
+        asked = _opening(record, over, exclusive=exclusive)
         if self._servers.clustered:
             self._find("expect", {"id": record.id, "within": WITHIN})
-        asked = _told(record) | {"over": over, "exclusive": exclusive}
-        (said,) = self._ask([(record.id, "open", asked)])
-        answer = replace(said.answer, snapshot=said.before)
-        if not answer.accepted or said.packed is None:
-            return answer
-        return replace(answer, opened=wire.decode_record(_head(said.packed), said.facts or b"{}"))
+        return self._ask([asked])[0].answer_to_open
 
     def write(
         self, records: Sequence[Snapshot], parts: Sequence[Part] = (), listening: Collection[str] = ()
     ) -> dict[str, Answer]:
         """See `Store.write`."""
-        asked: dict[str, dict[str, list[Any]]] = {}
-        for record in records:
-            _of(asked, record.id)["records"].append(_told(record))
-        for part in parts:
-            _of(asked, part.job)["parts"].append(asdict(part))
-        for id in listening:
-            _of(asked, id)
-        known = {id: what for id, what in asked.items() if _can_be_kept(id)}
-        said = self._ask([(id, "write", what) for id, what in known.items()])
-        answers = dict.fromkeys(asked, Answer("missing"))
-        return answers | {id: one.answer for id, one in zip(known, said, strict=True)}
+        asked = _writing(records, parts, listening)
+        return _answers(asked, self._ask([one for one in asked if _can_be_kept(one[0])]))
+
+    def exchange(
+        self,
+        claims: Sequence[tuple[Snapshot, bool]],
+        records: Sequence[Snapshot] = (),
+        parts: Sequence[Part] = (),
+        listening: Collection[str] = (),
+    ) -> tuple[list[Answer], dict[str, Answer]]:
+        """See `Store.exchange`; one round trip, where no Cluster must be told before."""
+        if self._servers.clustered:
+            return super().exchange(claims, records, parts, listening)
+        asked = _writing(records, parts, listening)
+        writing = [one for one in asked if _can_be_kept(one[0])]
+        opening = [_opening(record, "anything", exclusive=exclusive) for record, exclusive in claims]
+        said = self._ask([*writing, *opening])
+        opened = [one.answer_to_open for one in said[len(writing) :]]
+        return opened, _answers(asked, said[: len(writing)])
+
+    def is_at_hand(self) -> bool:
+        """See `Store.is_at_hand`."""
+        return self._servers.are_at_hand()
 
     def end(self, id: str, attempt: int, status: str, error: Error | None = None) -> Answer:
         """See `Store.end`."""
@@ -228,7 +234,7 @@ class RedisStore(Store):
     def _find(self, verb: str, asked: dict[str, Any]) -> Any:
         return self._servers.run([self._finding(verb, asked)])[0]
 
-    def _ask(self, asked: Sequence[tuple[str, str, dict[str, Any]]]) -> list[_Said]:
+    def _ask(self, asked: Sequence[_Asked]) -> list[_Said]:
         """Ask for one verb of each of some jobs."""
         if not asked:
             return []
@@ -330,6 +336,14 @@ class _Said(NamedTuple):
         head = _head(self.packed)
         known = (head.version, head.attempt, head.run, head.status, head.cancel)
         return Answer(outcome, *known, details_version=int(self.details_version))
+
+    @property
+    def answer_to_open(self) -> Answer:
+        """For whoever opened it."""
+        answer = replace(self.answer, snapshot=self.before)
+        if not answer.accepted or self.packed is None:
+            return answer
+        return replace(answer, opened=wire.decode_record(_head(self.packed), self.facts or b"{}"))
 
     @property
     def before(self) -> Snapshot | None:
@@ -483,8 +497,34 @@ class _Watch(Subscription):
                     one.close()
 
 
+_Asked = tuple[str, str, dict[str, Any]]
+"""An id, a verb, and what it is asked."""
+
+
+def _opening(record: Snapshot, over: Over, *, exclusive: bool) -> _Asked:
+    if over == "anything":
+        transitions.check_run(record.run)
+    return (record.id, "open", _told(record) | {"over": over, "exclusive": exclusive})
+
+
+def _writing(records: Sequence[Snapshot], parts: Sequence[Part], listening: Collection[str]) -> list[_Asked]:
+    asked: dict[str, dict[str, list[Any]]] = {}
+    for record in records:
+        _of(asked, record.id)["records"].append(_told(record))
+    for part in parts:
+        _of(asked, part.job)["parts"].append(asdict(part))
+    for id in listening:
+        _of(asked, id)
+    return [(id, "write", what) for id, what in asked.items()]
+
+
 def _of(asked: dict[str, dict[str, list[Any]]], id: str) -> dict[str, list[Any]]:
     return asked.setdefault(id, {"records": [], "parts": []})
+
+
+def _answers(asked: Sequence[_Asked], said: Sequence[_Said]) -> dict[str, Answer]:
+    """By id; what cannot be kept is missing."""
+    return dict.fromkeys((id for id, *_ in asked), Answer("missing")) | {one.id: one.answer for one in said}
 
 
 def _can_be_kept(id: str) -> bool:

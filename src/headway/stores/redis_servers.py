@@ -131,6 +131,10 @@ class Servers:
         with self._reached() as client:
             return client.run(calls)
 
+    def are_at_hand(self) -> bool:
+        """Whether there is a connection that nobody uses, to the one server."""
+        return self.deployment == "" and self._connections.has_idle()
+
     def connect(self) -> Client:
         """A client of its own, not yet connected but where a Cluster's or Sentinels' map is needed."""
         return Client(self._driver(), clustered=self.clustered)
