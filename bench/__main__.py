@@ -21,6 +21,7 @@ BENCHES = {
     "finding": "time_to_find_and_hear",
     "left": "eta",
     "watchers": "watchers",
+    "queues": "queues",
 }
 
 

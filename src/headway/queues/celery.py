@@ -47,7 +47,7 @@ class Reports(Canvas):
         self._app = app
         self._node: str | None = None
         for name in ("before_task_publish", "worker_init", "task_prerun", "task_success", "task_failure",
-                     "task_retry", "task_revoked", "task_postrun"):  # fmt: skip
+                     "task_retry", "task_revoked", "task_postrun", "worker_process_shutdown"):  # fmt: skip
             getattr(signals, name).connect(clerk.harmless(getattr(self, f"_{name}")), weak=False)
         app.on_after_finalize.connect(clerk.harmless(self._wrap_all), weak=False)
         if app.finalized:
@@ -70,7 +70,7 @@ class Reports(Canvas):
             request.headway_refused = not self._clerk.start(task_id, task.name, label, request.hostname)
 
     def _task_success(self, sender: Any, result: Any, **_: Any) -> None:
-        self._clerk.end(sender.request.id, result=result)
+        self._clerk.end(sender.request.id, result=result, later=not sender.acks_late)
 
     def _task_failure(self, sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
         if self._clerk.running(task_id):
@@ -100,6 +100,9 @@ class Reports(Canvas):
                 again = state == "REJECTED" and getattr(retval, "requeue", False)
                 left = "cancelled" if delivery.stops else "retrying" if again else "stopped"
                 self._clerk.end(task_id, status=left)
+
+    def _worker_process_shutdown(self, **_: Any) -> None:
+        self._clerk.flush()
 
     def _worker_init(self, sender: Any, **_: Any) -> None:
         self._node = sender.hostname

@@ -207,6 +207,8 @@ class Clerk:
         error: BaseException | None = None,
         result: Any = None,
         status: str | None = None,
+        *,
+        later: bool = False,
         **known: bool,
     ) -> None:
         """It has ended here; what came of it has arrived when this returns, if the store answers.
@@ -216,10 +218,15 @@ class Clerk:
             error: What it raised.
             result: What it returned.
             status: How it ended, where the queue knows better.
+            later: Whether that may arrive a moment later, together with the next task's beginning: where the
+                message was acknowledged before, so that nobody would run it again, and the process goes on.
             **known: As `lifecycle.ending` takes it.
         """
         held = self._conclude(id, error, result, status, known)
         if held is None or (entry := held.delivery.entry) is None:
+            return
+        if later and held.parent is None:
+            self._publisher.wake_soon()
             return
         entry.wait_delivered(PATIENCE)
         errand = self._settle_after(held)
@@ -242,6 +249,10 @@ class Clerk:
         errand = self._settle_after(held)
         if errand is not None:
             await errand.wait_async(PATIENCE / 4)
+
+    def flush(self) -> None:
+        """This process is about to end: what was told has arrived when this returns, if the store answers."""
+        self._publisher.flush(PATIENCE)
 
     def release(self, id: object) -> None:
         """It has left this process, and somebody else will say how."""
@@ -347,7 +358,7 @@ class Clerk:
             # Late, its worker may have begun and ended it by now: then there is nothing to be reserved.
             store.open(record, "ended" if anew and not late else "nothing")
 
-        return Errand(self._publisher, reserve)
+        return Errand(self._publisher, reserve, brief=True)
 
     def _start(
         self,
@@ -420,7 +431,7 @@ class Clerk:
             return None
         keeps = lifecycle.merged(self.options, held.label.options).get("result", False)
         status = status or lifecycle.ending(error, cancelled=held.delivery.stops, **known)
-        held.delivery.conclude(status, error, result if keeps and status == "completed" else None)
+        held.delivery.conclude(status, error, result if keeps and status == "completed" else None, later=True)
         return held
 
     def _settle_after(self, held: Held) -> Errand | None:

@@ -84,6 +84,10 @@ class Connections(Generic[C]):
         finally:
             self._leave_the_place()
 
+    def has_idle(self) -> bool:
+        """Whether one is open that nobody uses."""
+        return bool(self._idle_here())
+
     def close(self) -> None:
         """Close what nobody uses; under gevent, what this thread made."""
         idle = self._idle_here()

@@ -172,6 +172,27 @@ class Store(ABC):
         A job takes in 10,000 parts; the answer to more is ``full``.
         """
 
+    def exchange(
+        self,
+        claims: Sequence[tuple[Snapshot, bool]],
+        records: Sequence[Snapshot] = (),
+        parts: Sequence[Part] = (),
+        listening: Collection[str] = (),
+    ) -> tuple[list[Answer], dict[str, Answer]]:
+        """`write`, and then claim ids, each exclusively or not: what both answer.
+
+        A store that can should do so in one round trip.
+        """
+        answers = self.write(records, parts, listening) if records or parts or listening else {}
+        return [self.open(record, exclusive=exclusive) for record, exclusive in claims], answers
+
+    def is_at_hand(self) -> bool:
+        """Whether a call made now is answered or refused within half a second, with nothing to be opened.
+
+        Who waits for an answer anyhow may then ask in its own thread, which spares it two changes of threads.
+        """
+        return False
+
     @abstractmethod
     def end(self, id: str, attempt: int, status: str, error: Error | None = None) -> Answer:
         """An end (or ``retrying``) told by someone who is not the worker.  Counts are kept, the first wins.

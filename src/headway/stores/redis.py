@@ -18,7 +18,7 @@ from __future__ import annotations
 import selectors
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec.structs import asdict, replace
@@ -78,33 +78,39 @@ class RedisStore(Store):
 
     def open(self, record: Snapshot, over: Over = "anything", *, exclusive: bool = False) -> Answer:
         """See `Store.open`."""
-        if over == "anything":
-            transitions.check_run(record.run)
+        asked = _opening(record, over, exclusive=exclusive)
         if self._servers.clustered:
             self._find("expect", {"id": record.id, "within": WITHIN})
-        asked = _told(record) | {"over": over, "exclusive": exclusive}
-        (said,) = self._ask([(record.id, "open", asked)])
-        answer = replace(said.answer, snapshot=said.before)
-        if not answer.accepted or said.packed is None:
-            return answer
-        return replace(answer, opened=wire.decode_record(_head(said.packed), said.facts or b"{}"))
+        return self._ask([asked])[0].answer_to_open
 
     def write(
         self, records: Sequence[Snapshot], parts: Sequence[Part] = (), listening: Collection[str] = ()
     ) -> dict[str, Answer]:
         """See `Store.write`."""
-        asked: dict[str, dict[str, list[Any]]] = {}
-        for record in records:
-            _of(asked, record.id)["records"].append(_told(record))
-        for part in parts:
-            _of(asked, part.job)["parts"].append(asdict(part))
-        for id in listening:
-            _of(asked, id)
-        known = {id: what for id, what in asked.items() if _can_be_kept(id)}
+        asked = _writing(records, parts, listening)
         final = any(record.ended for record in records)
-        said = self._ask([(id, "write", what) for id, what in known.items()], final=final)
-        answers = dict.fromkeys(asked, Answer("missing"))
-        return answers | {id: one.answer for id, one in zip(known, said, strict=True)}
+        return _answers(asked, self._ask([one for one in asked if _can_be_kept(one[0])], final=final))
+
+    def exchange(
+        self,
+        claims: Sequence[tuple[Snapshot, bool]],
+        records: Sequence[Snapshot] = (),
+        parts: Sequence[Part] = (),
+        listening: Collection[str] = (),
+    ) -> tuple[list[Answer], dict[str, Answer]]:
+        """See `Store.exchange`; one round trip, where no Cluster must be told before."""
+        if self._servers.clustered:
+            return super().exchange(claims, records, parts, listening)
+        asked = _writing(records, parts, listening)
+        writing = [one for one in asked if _can_be_kept(one[0])]
+        opening = [_opening(record, "anything", exclusive=exclusive) for record, exclusive in claims]
+        said = self._ask([*writing, *opening], final=any(record.ended for record in records))
+        opened = [one.answer_to_open for one in said[len(writing) :]]
+        return opened, _answers(asked, said[: len(writing)])
+
+    def is_at_hand(self) -> bool:
+        """See `Store.is_at_hand`."""
+        return self._servers.are_at_hand()
 
     def end(self, id: str, attempt: int, status: str, error: Error | None = None) -> Answer:
         """See `Store.end`."""
@@ -163,13 +169,13 @@ class RedisStore(Store):
 
     def forget(self, id: str) -> bool:
         """See `Store.forget`."""
-        return _can_be_kept(id) and self._ask([(id, "forget", {})])[0].outcome == b"dropped"
+        return _can_be_kept(id) and self._ask([(id, "forget", {})])[0].outcome == "dropped"
 
     def sweep(self, limit: int = 100) -> int:
         """See `Store.sweep`."""
         ids = [id.decode() for id in self._find("overdue", {"limit": limit})]
         swept = self._look_after(ids)
-        return sum(one.outcome == b"dropped" for one in swept)
+        return sum(one.outcome == "dropped" for one in swept)
 
     def history(self, kind: str) -> list[Profile]:
         """See `Store.history`."""
@@ -229,12 +235,12 @@ class RedisStore(Store):
     def _find(self, verb: str, asked: dict[str, Any]) -> Any:
         return self._servers.run([self._finding(verb, asked)])[0]
 
-    def _ask(self, asked: Sequence[tuple[str, str, dict[str, Any]]], *, final: bool = False) -> list[_Said]:
+    def _ask(self, asked: Sequence[_Asked], *, final: bool = False) -> list[_Said]:
         """Ask for one verb of each of some jobs."""
         if not asked:
             return []
         answers = self._servers.run([self._job(*one) for one in asked], final=final)
-        said = [_Said(id, *answer) for (id, *_), answer in zip(asked, answers, strict=True)]
+        said = [_said(id, answer) for (id, *_), answer in zip(asked, answers, strict=True)]
         if self._servers.clustered:
             self._tell_others(said)
         return said
@@ -243,12 +249,10 @@ class RedisStore(Store):
         """In a Cluster: what a job's change means for keys and channels on other servers."""
         calls = []
         for one in said:
-            if one.place or one.outcome in {b"dropped", b"missing"}:
-                place = _unpack(one.place) if one.place else None
-                calls.append(self._finding("put", {"id": one.id, "place": place}))
+            if one.place or one.outcome in {"dropped", "missing"}:
+                calls.append(self._finding("put", {"id": one.id, "place": one.place or None}))
             if one.rang:
-                scope = None if one.scope is None else one.scope.decode()
-                channels = {self.channel_of(), self.channel_of(scope=scope)}
+                channels = {self.channel_of(), self.channel_of(scope=one.scope or None)}
                 calls += [self._finding("ring", {"id": one.id}, channel) for channel in channels]
         if calls:
             with suppress(StoreUnavailable):  # the record is safe; what is missing here is made up for
@@ -306,38 +310,47 @@ class RedisStore(Store):
 
 
 class _Said(NamedTuple):
-    """What a script answered about one job.
+    """What a script answered about one job; what is not there is False.
 
     Attributes:
-        record: The record before, as it was kept.
-        facts: The facts now, where a job was opened.
+        record: The record before, as it was kept, and
+        facts: the facts now, where a job was opened.
     """
 
     id: str
-    outcome: bytes
-    at: bytes
-    packed: bytes | None
-    details_version: bytes
-    rang: int
-    place: bytes | None
-    record: Sequence[bytes | None] | None
-    facts: bytes | None
-    scope: bytes | None
+    outcome: str
+    at: str
+    head: dict[str, Any] | Literal[False]
+    details_version: str
+    rang: bool
+    place: dict[str, Any] | Literal[False]
+    scope: str | Literal[False]
+    record: Sequence[bytes | None] | None = None
+    facts: bytes | None = None
 
     @property
     def answer(self) -> Answer:
         """For whoever reported."""
-        outcome = self.outcome.decode()
-        if self.packed is None:
-            return Answer(outcome)
-        head = _head(self.packed)
-        known = (head.version, head.attempt, head.run, head.status, head.cancel)
-        return Answer(outcome, *known, details_version=int(self.details_version))
+        head = self.head
+        if not head:
+            return Answer(self.outcome)
+        known = (head["version"], head["attempt"], head.get("run"), head["status"], head.get("cancel"))
+        return Answer(self.outcome, *known, details_version=int(self.details_version))
 
     @property
-    def before(self) -> Snapshot | None:
-        """The record as it was, details included."""
-        return None if self.record is None else _snapshot(self.record, self.at, details=True)
+    def answer_to_open(self) -> Answer:
+        """For whoever opened it."""
+        record = self.record
+        before = None if record is None else _snapshot(record, self.at, details=True)
+        answer = replace(self.answer, snapshot=before)
+        if not answer.accepted or not self.head:
+            return answer
+        return replace(answer, opened=wire.decode_record(_head(self.head), self.facts or b"{}"))
+
+
+def _said(id: str, answered: Any) -> _Said:
+    packed, *opened = answered if isinstance(answered, list) else (answered,)
+    return _Said(id, *_unpack(packed), *opened)
 
 
 class _Watch(Subscription):
@@ -486,8 +499,34 @@ class _Watch(Subscription):
                     one.close()
 
 
+_Asked = tuple[str, str, dict[str, Any]]
+"""An id, a verb, and what it is asked."""
+
+
+def _opening(record: Snapshot, over: Over, *, exclusive: bool) -> _Asked:
+    if over == "anything":
+        transitions.check_run(record.run)
+    return (record.id, "open", _told(record) | {"over": over, "exclusive": exclusive})
+
+
+def _writing(records: Sequence[Snapshot], parts: Sequence[Part], listening: Collection[str]) -> list[_Asked]:
+    asked: dict[str, dict[str, list[Any]]] = {}
+    for record in records:
+        _of(asked, record.id)["records"].append(_told(record))
+    for part in parts:
+        _of(asked, part.job)["parts"].append(asdict(part))
+    for id in listening:
+        _of(asked, id)
+    return [(id, "write", what) for id, what in asked.items()]
+
+
 def _of(asked: dict[str, dict[str, list[Any]]], id: str) -> dict[str, list[Any]]:
     return asked.setdefault(id, {"records": [], "parts": []})
+
+
+def _answers(asked: Sequence[_Asked], said: Sequence[_Said]) -> dict[str, Answer]:
+    """By id; what cannot be kept is missing."""
+    return dict.fromkeys((id for id, *_ in asked), Answer("missing")) | {one.id: one.answer for one in said}
 
 
 def _can_be_kept(id: str) -> bool:
@@ -517,8 +556,7 @@ def _told(record: Snapshot) -> dict[str, Any]:
     }
 
 
-def _head(packed: bytes) -> Head:
-    kept = _unpack(packed)
+def _head(kept: dict[str, Any]) -> Head:
     for name in TIMES:
         if name in kept:
             kept[name] = moment(kept[name])
@@ -531,13 +569,15 @@ def _cursor(last: Snapshot) -> str | None:
     return None if last.created_at is None else wire.encode_cursor(last.created_at, last.id)
 
 
-def _snapshot(record: Sequence[bytes | None], at: bytes, *, details: bool) -> Snapshot | None:
+def _snapshot(record: Sequence[bytes | None], at: bytes | str, *, details: bool) -> Snapshot | None:
     """A record as it is kept, as it reads at this time of the server's; None where none is kept."""
     head, facts, totals, *beside = record
     if head is None:
         return None
     found = _details(*beside) if details else None
-    return as_read(wire.decode_record(_head(head), facts or b"{}", found), _totals(totals), moment(int(at)))
+    return as_read(
+        wire.decode_record(_head(_unpack(head)), facts or b"{}", found), _totals(totals), moment(int(at))
+    )
 
 
 def _details(details: bytes | None, fresh: bytes | None, meta: bytes | None, told: bytes | None) -> Details:

@@ -6,11 +6,13 @@ Facts behind what may look odd here:
 
 1. redis-py's own patience is 57 s with a server that hangs, and 3 s with one that refuses (measured).  Here
    a socket waits half a second, and nothing is tried twice: whoever reports tries again anyhow.
-2. One client of one connection is borrowed for one call.  So a thousand readers queue up in their own
-   process, and a client on which something went wrong is closed: the next asks Sentinels and Cluster anew.
+2. One client is borrowed for one call, with a connection for scripts and perhaps one for what is rare.  So a
+   thousand readers queue up in their own process, and a client on which something went wrong is closed: the
+   next asks Sentinels and Cluster anew.
 3. Subscriptions are made on connections of their own, not by redis-py's ``PubSub``: that connects again
    without a word, and what was published meanwhile would be missed.
 4. RESP2: what is asked here needs no newer protocol, and redis-py 8 would ask for 3.
+5. Scripts are sent on a connection, not by redis-py's pipelines, which take longer than all the rest.
 """
 
 from __future__ import annotations
@@ -143,6 +145,10 @@ class Servers:
                 return client.run_copied(calls, self.replicas, f"{self.prefix}:copied")
             return client.run(calls)
 
+    def are_at_hand(self) -> bool:
+        """Whether there is a connection that nobody uses, to the one server."""
+        return self.deployment == "" and self._connections.has_idle()
+
     def connect(self) -> Client:
         """A client of its own, not yet connected but where a Cluster's or Sentinels' map is needed."""
         return Client(self._driver(), clustered=self.clustered)
@@ -262,7 +268,7 @@ class Servers:
     def _driver(self) -> Any:
         settings = dict(self._settings)
         if self.deployment == "":
-            return redis.Redis(connection_pool=ConnectionPool(max_connections=1, **settings))
+            return redis.Redis(connection_pool=ConnectionPool(max_connections=2, **settings))
         encrypted = "connection_class" in settings
         for name in ("host", "port", "connection_class"):
             settings.pop(name, None)
@@ -292,6 +298,7 @@ class Client:
     def __init__(self, driver: Any, *, clustered: bool) -> None:
         self._driver = driver
         self._clustered = clustered
+        self._connection: Any = None
 
     def run_copied(self, calls: Sequence[Call], replicas: int, key: str) -> list[Any]:
         """The same as `run`, once that many replicas have what the scripts wrote.
@@ -355,10 +362,13 @@ class Client:
         connections = [
             one for pool in pools for one in (*pool._available_connections, *pool._in_use_connections)
         ]
+        connections.append(self._connection)
         return [one._sock.fileno() for one in connections if getattr(one, "_sock", None) is not None]
 
     def close(self) -> None:
         """Take leave of the servers."""
+        if self._connection is not None:
+            self._connection.disconnect()
         self._driver.close()
         for _, driver in self._drivers(connected=True):
             driver.connection_pool.disconnect()
@@ -374,11 +384,33 @@ class Client:
                 yield node.name, self._driver.get_redis_connection(node)
 
     def _sent(self, calls: Sequence[Call]) -> list[Any]:
-        pipeline = self._driver.pipeline(**({} if self._clustered else {"transaction": False}))
-        for call in calls:
-            pipeline.execute_command(*call.command)
-        answers: list[Any] = pipeline.execute(raise_on_error=False)
-        return answers
+        if self._clustered:
+            pipeline = self._driver.pipeline()
+            for call in calls:
+                pipeline.execute_command(*call.command)
+            answers: list[Any] = pipeline.execute(raise_on_error=False)
+            return answers
+        if self._connection is None:
+            connection = self._driver.connection_pool.make_connection()
+            connection.connect()
+            self._connection = connection
+        self._connection.send_packed_command([b"".join(_packed(call.command) for call in calls)])
+        return [self._answer() for _ in calls]
+
+    def _answer(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except exceptions.ResponseError as error:
+            return error
+
+
+def _packed(words: Sequence[Any]) -> bytes:
+    """A command as the server reads it."""
+    parts = [b"*%d\r\n" % len(words)]
+    for word in words:
+        text = word if isinstance(word, bytes) else str(word).encode()
+        parts.append(b"$%d\r\n%b\r\n" % (len(text), text))
+    return b"".join(parts)
 
 
 class Line:

@@ -69,8 +69,8 @@ class Delivery(Job):
         return replace(self._pending(), parent=above and above.id, parent_attempt=above and above.attempt)
 
     def begin(self) -> None:
-        """Claim the job's next attempt; the answer comes later."""
-        self._start()
+        """Claim the job's next attempt; whoever waits for the answer sees to it that it is asked for."""
+        self._start(waits=True)
 
     @property
     def entry(self) -> JobEntry | None:
@@ -91,13 +91,21 @@ class Delivery(Job):
         """Let its body stop at its next step, because the queue says so."""
         self._ask_to_stop()
 
-    def conclude(self, status: str, error: BaseException | None = None, result: Any = None) -> None:
+    def conclude(
+        self,
+        status: str,
+        error: BaseException | None = None,
+        result: Any = None,
+        *,
+        later: bool = False,
+    ) -> None:
         """End this attempt, once.
 
         Args:
             status: How.
             error: Why it failed, or is to be tried again.
             result: What it leaves for readers; what JSON cannot carry is not kept, and a message says so.
+            later: Whether the caller sees to it that this is told.
         """
         if self.ended:
             return
@@ -107,7 +115,7 @@ class Delivery(Job):
             self._result = arguments.data(result, "result")
         except InvalidValue as refused:
             self.message(f"The result is not kept: {refused}", level="warning")
-        self._finish(status, wait=False)
+        self._finish(status, wait=False, later=later)
 
     def take(self, facts: Mapping[str, Any]) -> None:
         """Progress that a task reports in its queue's own words: ``current``, ``total``, ``description``."""

@@ -62,6 +62,7 @@ class JobEntry:
         self.lease = job._lease
         self._finals: list[Snapshot] = []
         self._claimed: Details | None = None
+        self._claiming: tuple[Snapshot, object, int] = (Snapshot(id=self.id), None, 0)
         self._version = 0
         self._totals: Totals | None = None
         self._totals_told: Totals | None = None
@@ -103,13 +104,22 @@ class JobEntry:
 
     # Called by the job
 
-    def finish(self, status: str, job: Job) -> None:
-        """The job has ended, it says itself; the first end counts."""
+    def finish(self, status: str, job: Job, *, waits: bool = False) -> None:
+        """The job has ended, it says itself; the first end counts.
+
+        Args:
+            status: How.
+            job: The job.
+            waits: Whether the caller sees to it that this is told.
+        """
         if self.final is None and self.owned:
             state = self._pulse.remembered(self._facts(job, time.monotonic()))
             state = replace(state, status=status, details=job._details())
             self._finals.append(replace(state, **dict.fromkeys(LEFT)))
-        self.change()
+        if waits:
+            self.urgent = True
+        else:
+            self.change()
 
     def wait_opened(self, at_most: float = PATIENCE) -> None:
         """Wait until the store has answered, at most a little while."""
@@ -133,9 +143,12 @@ class JobEntry:
         self._publisher.wake()
 
     def _wait(self, event: str, at_most: float) -> None:
+        if self._has_happened(event) or (self._publisher.tell_here(self) and self._has_happened(event)):
+            return
         bell = threads.Bell()
         with self._told_when(event, bell.ring) as still_to_come:
             if still_to_come:
+                self._publisher.wake()
                 bell.wait_in_callers_thread(self._publisher.patience(at_most))
 
     async def _wait_async(self, event: str, at_most: float) -> None:
@@ -145,6 +158,7 @@ class JobEntry:
         happened = asyncio.Event()
         with self._told_when(event, lambda: loop.call_soon_threadsafe(happened.set)) as still_to_come:
             if still_to_come:
+                self._publisher.wake()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(happened.wait(), self._publisher.patience(at_most))
 
@@ -172,16 +186,13 @@ class JobEntry:
     # Called by the publisher
 
     def prepare(self, store: Store) -> None:
-        """Claim the id, before anything is written; afterwards look what parts there are."""
-        if self.over:
+        """Look what earlier runs left, and what parts there are."""
+        if self.over or self.opened is None or self.final is not None:
             return
-        if self.opened is None:
-            self._claim(store)
-        elif self.final is None:
-            if not self._knows_history:
-                self._look_back(store)
-            if self._totals is not None:
-                self._look_at_parts(store)
+        if not self._knows_history:
+            self._look_back(store)
+        if self._totals is not None:
+            self._look_at_parts(store)
 
     def _look_back(self, store: Store) -> None:
         """Read what earlier runs left; a short job is over before that."""
@@ -202,15 +213,16 @@ class JobEntry:
         """It is over: keep what a completed run teaches."""
         final, kind = self.final, self._kind
         if self._teaches and final is not None and kind is not None:
-            if self._publisher.may_teach(kind, final.elapsed or 0.0):
-                whole = with_parts(final, self._totals) if self._totals else final
-                store.learn(kind, self._pulse.profile(whole))
+            whole = with_parts(final, self._totals) if self._totals else final
+            store.learn(kind, self._pulse.profile(whole))
             self._teaches = False
 
-    def _claim(self, store: Store) -> None:
+    def claim(self) -> tuple[Snapshot, bool] | None:
+        """What it asks for before anything is written: the claim of its id, and whether exclusively."""
         job = self._job()
-        if job is None and self.final is None:
-            return  # it is just being let go of, and will say so
+        if self.over or self.opened is not None or (job is None and self.final is None):
+            return None  # the last: it is just being let go of, and will say so
+        self.urgent = False  # before looking: what is said meanwhile is urgent anew
         changes = job.details_changed if job else 0
         state = self._state()
         details = job._details() if job else state.details
@@ -224,12 +236,16 @@ class JobEntry:
             parent_attempt=parent and parent.attempt,
         )
         self._claimed = self._claimed or details
-        answer = store.open(claim, "anything", exclusive=self.exclusive)
+        self._claiming = (state, (*_news(state), self._pulse.moves), changes)
+        return claim, self.exclusive
+
+    def hear_claim(self, answer: Answer) -> None:
+        """What the store said to it."""
+        job = self._job()
         if answer.opened is not None:
-            self._take_up(answer, answer.opened, job, changes)
-            if answer.outcome == "opened" and parent is None:
-                self.urgent = False  # it has told all
-                self._remember(state, (*_news(state), self._pulse.moves))
+            self._take_up(answer, answer.opened, job)
+            if answer.outcome != "opened" or self._parent is not None:
+                self.urgent = True  # there is more to tell than the claim told
         elif answer.outcome == "held":
             self._is_held(answer.snapshot)
         else:  # cancelled before it started, and not to be run
@@ -294,7 +310,7 @@ class JobEntry:
 
     def unheard(self) -> None:
         """The last report did not arrive: it is still news, but nobody waits for a beginning any longer."""
-        if self._telling is not None:
+        if self._telling is not None or self.opened is None:
             self.urgent, self._telling = True, None
         self._wake("opened")
 
@@ -404,8 +420,11 @@ class JobEntry:
 
     # What the store's answers mean
 
-    def _take_up(self, answer: Answer, opened: Snapshot, job: Job | None, changes: int) -> None:
+    def _take_up(self, answer: Answer, opened: Snapshot, job: Job | None) -> None:
         before = answer.snapshot
+        state, news, changes = self._claiming
+        if answer.outcome == "opened" and self._parent is None:
+            self._remember(state, news)
         if before is None:
             self._details_told = changes
         elif job is not None and before.details not in (None, self._claimed):
@@ -434,7 +453,8 @@ class JobEntry:
         if self._details_telling is not None:
             self._details_told, self._details_version = self._details_telling, answer.details_version
         if told.status in _LEAVES and answer.accepted:
-            self._teaches = told.status == "completed" and self._kind is not None
+            if told.status == "completed" and self._kind is not None:
+                self._teaches = self._publisher.may_teach(self._kind, told.elapsed or 0.0)
             self._retire()
 
     def _remember(self, told: Snapshot, news: object) -> None:

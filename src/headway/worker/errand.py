@@ -34,6 +34,8 @@ class Errand:
         publisher: Publisher,
         call: Callable[[Store, bool], object],
         after: Reporter | None = None,
+        *,
+        brief: bool = False,
     ) -> None:
         """Hand it over.
 
@@ -41,6 +43,7 @@ class Errand:
             publisher: Whose thread makes the call.
             call: Takes the store, and whether it is late: whether the store was away when it was due.
             after: Whose last word must have arrived before.
+            brief: Whether it is one call of the store, which whoever waits for it may make; somebody must.
         """
         self.over = False
         self._publisher = publisher
@@ -48,7 +51,8 @@ class Errand:
         self._after = after
         self._late = not publisher.available
         self._rings: list[Callable[[], object]] = []
-        publisher.add(self)
+        self._brief = brief
+        publisher.add(self, waits=brief)
 
     @property
     def ending(self) -> bool:
@@ -57,9 +61,12 @@ class Errand:
 
     def wait(self, at_most: float) -> bool:
         """Wait until the call was made; whether it was in time."""
+        if self._brief and self._publisher.tell_here(self) and self.over:
+            return True
         bell = threads.Bell()
         self._rings.append(bell.ring)
         if not self.over:
+            self._publisher.wake()
             bell.wait_in_callers_thread(self._publisher.patience(at_most))
         return self.over
 
@@ -70,6 +77,7 @@ class Errand:
         loop, done = asyncio.get_running_loop(), asyncio.Event()
         self._rings.append(lambda: _tell(loop, done))
         if not self.over:
+            self._publisher.wake()
             try:
                 await asyncio.wait_for(done.wait(), self._publisher.patience(at_most))
             except TimeoutError:

@@ -263,8 +263,9 @@ class Job(Bar):
             AlreadyRunning: A live job holds the id, and this one is exclusive.
             Cancelled: The job was cancelled before it started.
         """
-        entry = self._start()
-        if entry is not None and not _in_event_loop():
+        waits = not _in_event_loop()
+        entry = self._start(waits=waits)
+        if entry is not None and waits:
             entry.wait_opened()
             self._look_before_starting()
         return self
@@ -359,7 +360,7 @@ class Job(Bar):
         job._parent, job._weight = self._parent, self._weight
         return job
 
-    def _start(self) -> JobEntry | None:
+    def _start(self, *, waits: bool = False) -> JobEntry | None:
         if self._entry is not None:
             raise InvalidValue("job", self.id, "this job was started already; make another one")
         if self._publisher is None:
@@ -369,7 +370,9 @@ class Job(Bar):
         self._parent = parent if parent is not None and parent.started and not parent.ended else None
         if isinstance(self._parent, Job) and self._parent._entry is not None:
             self._parent._entry.expect_parts()
-        self._entry = self._publisher.begin(self, exclusive=self._options.get("exclusive", False))
+        self._entry = self._publisher.begin(
+            self, exclusive=self._options.get("exclusive", False), waits=waits
+        )
         return self._entry
 
     async def _opened(self) -> None:
@@ -411,14 +414,15 @@ class Job(Bar):
         else:  # Ctrl-C, an exit, a generator's close, a cancelled task or greenlet
             self._finish("stopped")
 
-    def _finish(self, status: str, *, wait: bool = True) -> None:
+    def _finish(self, status: str, *, wait: bool = True, later: bool = False) -> None:
         entry = self._entry
         if entry is None or not entry.owned or entry.final is not None:
             return
         for stage in list(self._stages.values()):
             stage.over = stage.over or status == "completed"
-        entry.finish(status, self)
-        if wait and not _in_event_loop():
+        wait = wait and not _in_event_loop()
+        entry.finish(status, self, waits=wait or later)
+        if wait:
             entry.wait_delivered()
 
     # What the publisher asks and tells

@@ -3,6 +3,9 @@
 Loops and `advance` only count; this thread reads the positions and writes what is new, every half second in
 one batch.  First states, changes of status and ends go out at once.  It holds only the newest state of each
 job, so memory stays bounded when the store is away, and nothing that the store does can raise in the job.
+
+Who waits for the store's answer asks in its own thread where the store is at hand: to hand it over and back
+takes longer than the store does.  One thread asks at a time.
 """
 
 from __future__ import annotations
@@ -12,8 +15,8 @@ import os
 import random
 import sys
 import time
-from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from functools import cache, partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from weakref import WeakSet
 
 from headway import threads
@@ -23,11 +26,13 @@ from headway.worker.entry import PATIENCE, JobEntry
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from headway.core.snapshot import Part, Snapshot
     from headway.stores.contract import Answer, Store
     from headway.worker.job import Job
+
+T = TypeVar("T")
 
 BACKLOG = 1_000
 """How many ends are held for a store that is away."""
@@ -35,6 +40,8 @@ TICK = 0.5
 """Seconds between two looks at what is new, at most: a request to stop reaches a loop within one."""
 IDLE = 10.0
 """Seconds without any job after which the thread ends."""
+SOON = 0.02
+"""Seconds for which what need not go out at once waits for company."""
 LONGEST_PAUSE = 5.0
 """Seconds between two tries at a store that is away, at most."""
 QUIET = 60.0
@@ -109,6 +116,8 @@ class Publisher:
         self._sweep_at = time.monotonic() + SWEEP * random.random()
         self._warn_at = 0.0
         self._closing = False
+        self._idle_since = self._brisk_until = 0.0
+        self._soon_since: float | None = None
         self._taught: dict[str, float] = {}
         self._forked()
         _publishers.add(self)
@@ -119,17 +128,23 @@ class Publisher:
         """Whether the store answered when it was last asked."""
         return self._failures == 0
 
-    def begin(self, job: Job, *, exclusive: bool) -> JobEntry:
-        """Take up a job that starts."""
+    def begin(self, job: Job, *, exclusive: bool, waits: bool = False) -> JobEntry:
+        """Take up a job that starts; see `add`."""
         entry = JobEntry(self, job, exclusive=exclusive)
-        self.add(entry)
+        self.add(entry, waits=waits and entry.lease >= 4 * TICK)
         return entry
 
-    def add(self, reporter: Reporter) -> None:
-        """Take up a reporter, and hear its first news at once."""
+    def add(self, reporter: Reporter, *, waits: bool = False) -> None:
+        """Take up a reporter, and hear its first news at once.
+
+        Args:
+            reporter: Who has news.
+            waits: Whether the caller waits for the answer next, and so sees to it that it is heard.
+        """
         self._reporters[id(reporter)] = reporter
         self._closing = False
-        self.wake()
+        if not waits:
+            self.wake()
 
     def wake(self) -> None:
         """There is something urgent."""
@@ -138,9 +153,37 @@ class Publisher:
         else:  # the interpreter is shutting down: tell it here and now
             self._cycle()
 
+    def wake_soon(self) -> None:
+        """There is something that may wait a little, to go out with what comes next."""
+        now = time.monotonic()
+        self._soon_since = self._soon_since or now
+        if now > self._brisk_until or not self._running:
+            self.wake()
+        self._brisk_until = now + 2 * TICK
+
+    def tell_here(self, reporter: Reporter) -> bool:
+        """Tell in the caller's thread what it and all jobs have that is urgent: one call of the store.
+
+        Returns:
+            Whether that was possible: where the store is at hand, and nobody else is asking it.
+        """
+        if not (self._running and self.available) or threads.patched() or not self.store.is_at_hand():
+            return False
+        if not self._telling.acquire(blocking=False):
+            return False
+        try:
+            self._teller = threads.ident()
+            reporters = [one for one in list(self._reporters.values()) if one.urgent]
+            brief = [one for one in reporters if one is reporter or isinstance(one, JobEntry)]
+            self._attempt(lambda: self._tell(brief, here=True))
+        finally:
+            self._teller = 0
+            self._telling.release()
+        return True
+
     def patience(self, at_most: float = PATIENCE) -> float:
         """For how many seconds a caller may wait; not at all while the store is known to be away."""
-        if not self.available or not self._running or self._thread == threads.ident():
+        if not self.available or not self._running or threads.ident() in {self._thread, self._teller}:
             return 0.0
         return self._left_of(at_most)
 
@@ -174,7 +217,9 @@ class Publisher:
         """Begin anew, with nothing that another thread may hold."""
         self._bell = threads.Bell()
         self._starting = threads.reentrant_lock()
-        self._running = False
+        self._telling = threads.lock()
+        self._teller = 0
+        self._running: bool = False
         self._thread = 0
         self._asking_since: float | None = None
 
@@ -202,26 +247,36 @@ class Publisher:
     def _run(self) -> None:
         self._thread = threads.ident()
         try:
-            while self._goes_on(rang=self._bell.wait(self._pause())):
-                self._cycle()
+            while self._goes_on(rang=(rang := self._bell.wait(self._pause()))):
+                if rang or self._is_time():
+                    with self._telling:
+                        self._cycle()
         finally:
             self._running = False
             self.store.close()
 
     def _goes_on(self, *, rang: bool) -> bool:
         with self._starting:
-            reporters = list(self._reporters.values())
+            now, reporters = time.monotonic(), list(self._reporters.values())
+            if rang or reporters:
+                self._idle_since = now
             if self._closing:
                 self._running = any(reporter.ending for reporter in reporters)
             else:
-                self._running = rang or bool(reporters)
+                self._running = now - self._idle_since < IDLE
             return self._running
 
     def _pause(self) -> float:
-        """Seconds until there may be something to do."""
-        if not self._reporters:
-            return IDLE
-        return max(0.0, max(self._tick_at, self._retry_at) - time.monotonic())
+        """Seconds until there may be something to do; jobs may begin without ringing."""
+        now = time.monotonic()
+        if now < self._brisk_until:
+            return SOON / 2
+        return max(0.0, max(self._tick_at, self._retry_at) - now) if self._reporters else self.tick
+
+    def _is_time(self) -> bool:
+        """Whether a tick is due, or something has waited for company long enough."""
+        now, since = time.monotonic(), self._soon_since
+        return (now >= self._tick_at and bool(self._reporters)) or (since is not None and now - since >= SOON)
 
     def _cycle(self) -> None:
         now = time.monotonic()
@@ -233,12 +288,12 @@ class Publisher:
             leases = [reporter.lease / 4 for reporter in reporters if reporter.lease]
             self.tick = max(0.05, min(TICK, self.pace.seconds, *leases))
             self._tick_at = now + self.tick
-        self._asking_since = now
+        self._attempt(lambda: self._tell_and_sweep([one for one in reporters if due or one.urgent], due=due))
+
+    def _attempt(self, call: Callable[[], None]) -> None:
+        self._asking_since = time.monotonic()
         try:
-            self._tell([one for one in reporters if due or one.urgent], due=due)
-            if now >= self._sweep_at:
-                self._sweep_at = now + SWEEP * (0.5 + random.random())
-                self.store.sweep()
+            call()
         except Exception as error:  # noqa: BLE001 - not even a bug of ours may reach the job
             self._failed(error)
         else:
@@ -246,37 +301,87 @@ class Publisher:
         finally:
             self._asking_since = None
 
-    def _tell(self, reporters: Sequence[Reporter], *, due: bool) -> None:
+    def _tell_and_sweep(self, reporters: Sequence[Reporter], *, due: bool) -> None:
+        self._tell(reporters, due=due)
+        now = time.monotonic()
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP * (0.5 + random.random())
+            self.store.sweep()
+
+    def _tell(self, reporters: Sequence[Reporter], *, due: bool = False, here: bool = False) -> None:
+        self._soon_since = None
         records: list[Snapshot] = []
         parts: list[Part] = []
         spoke: list[Reporter] = []
+        claims = self._claims(reporters)
         try:
             for reporter in reporters:
-                told, shares = self._asked(reporter)
-                records += told
-                parts += shares
-                spoke.append(reporter)
+                if reporter not in claims:
+                    told, shares = self._asked(reporter, here=here)
+                    records += told
+                    parts += shares
+                    spoke.append(reporter)
             listening = [one for one in (who.listening() for who in spoke) if one] if due else []
-            if records or parts or listening:
-                answers = self._write(records, parts, listening)
+            if records or parts or listening or claims:
+                answers = self._write(records, parts, listening, claims)
                 for reporter in spoke:
                     reporter.hear(answers)
         except BaseException:
             self.dropped += max(1, len(records) + len(parts))
             raise
         for reporter in reporters:
-            if reporter.over:
+            if reporter.over and not (here and reporter.ending):
                 self._let_go(reporter)
+        if any(entry.urgent or entry.ending for entry in claims):  # it has begun, and gone on since
+            self._tell([entry for entry in claims if entry.urgent or entry.ending], here=here)
+
+    def _claims(self, reporters: Sequence[Reporter]) -> dict[JobEntry, tuple[Snapshot, bool]]:
+        """What those ask for who have no answer yet."""
+        claims = {}
+        for reporter in reporters:
+            if isinstance(reporter, JobEntry) and (claim := self._safely(reporter, reporter.claim)):
+                claims[reporter] = claim
+        return claims
 
     def _write(
-        self, records: Sequence[Snapshot], parts: Sequence[Part], listening: Sequence[str]
+        self,
+        records: Sequence[Snapshot],
+        parts: Sequence[Part],
+        listening: Sequence[str],
+        claims: dict[JobEntry, tuple[Snapshot, bool]],
     ) -> dict[str, Answer]:
         """One call; two where a job ends while its parts still have news: they would find it ended."""
         awaited = {part.job for part in parts}
         ends = [record for record in records if record.ended and record.id in awaited]
-        others = [record for record in records if record not in ends] if ends else records
-        answers = self.store.write(others, parts, listening)
-        return answers | self.store.write(ends) if ends else answers
+        if ends:
+            others = [record for record in records if record not in ends]
+            answers = self.store.write(others, parts, listening)
+            return answers | self._exchange(ends, (), (), claims)
+        return self._exchange(records, parts, listening, claims)
+
+    def _exchange(
+        self,
+        records: Sequence[Snapshot],
+        parts: Sequence[Part],
+        listening: Sequence[str],
+        claims: dict[JobEntry, tuple[Snapshot, bool]],
+    ) -> dict[str, Answer]:
+        if not claims:
+            return self.store.write(records, parts, listening)
+        try:
+            opened, answers = self.store.exchange([*claims.values()], records, parts, listening)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - something is wrong with one of them: each by itself
+            for entry, claim in claims.items():
+                self._safely(entry, partial(self._claim_alone, entry, *claim))
+            return self.store.write(records, parts, listening) if records or parts or listening else {}
+        for entry, answer in zip(claims, opened, strict=True):
+            self._safely(entry, partial(entry.hear_claim, answer))
+        return answers
+
+    def _claim_alone(self, entry: JobEntry, record: Snapshot, exclusive: bool) -> None:  # noqa: FBT001 - as it asked
+        entry.hear_claim(self.store.open(record, exclusive=exclusive))
 
     def _let_go(self, reporter: Reporter) -> None:
         try:
@@ -297,16 +402,24 @@ class Publisher:
         self._taught[kind] = now
         return True
 
-    def _asked(self, reporter: Reporter) -> tuple[list[Snapshot], list[Part]]:
-        try:
-            reporter.prepare(self.store)
+    def _asked(self, reporter: Reporter, *, here: bool) -> tuple[list[Snapshot], list[Part]]:
+        def ask() -> tuple[list[Snapshot], list[Part]]:
+            if not (here and isinstance(reporter, JobEntry)):
+                reporter.prepare(self.store)
             return reporter.news()
+
+        return self._safely(reporter, ask) or ([], [])
+
+    def _safely(self, reporter: Reporter, call: Callable[[], T]) -> T | None:
+        """What is wrong with one job must not silence the others."""
+        try:
+            return call()
         except StoreUnavailable:
             raise
-        except Exception:  # noqa: BLE001 - what is wrong with one job must not silence the others
+        except Exception:  # noqa: BLE001 - see above
             log().exception("a job cannot be reported any more")
             reporter.give_up()
-            return [], []
+            return None
 
     def _failed(self, error: Exception) -> None:
         now = time.monotonic()

@@ -1,6 +1,7 @@
 -- All that concerns one record.  KEYS: the job, its parts.  ARGV: prefix, deployment, id, verb, what is asked.
--- The answer: outcome, now, head, the version that came with its details, whether it rang, its place (in a Cluster: to be
--- given by another call), the record before, the facts now.
+-- The answer is packed: outcome, now, head, the version that came with its details, whether it rang, its place (in a
+-- Cluster: to be given by another call), its scope.  Where a job was opened it is followed by the record before and the
+-- facts now, as they were told, which need not be text.
 
 local JOB, PARTS = KEYS[1], KEYS[2]
 local ID, VERB, ASKED = ARGV[3], ARGV[4], cmsgpack.unpack(ARGV[5])
@@ -69,7 +70,7 @@ local function save(placing)
     redis.call('PEXPIREAT', JOB, until_then)
     if totals then redis.call('PEXPIREAT', PARTS, until_then) end
     if not placing then return false end
-    if CLUSTERED then return cmsgpack.pack(place(head)) end
+    if CLUSTERED then return place(head) end
     put(ID, place(head))
     return false
 end
@@ -231,19 +232,26 @@ local VERBS = {
 }
 
 local record = VERB == 'open' and kept_record()
-local now = string.format('%.0f', NOW)
 local outcome = VERBS[VERB]()
+
+local function answer(rings, placing, details_version)
+    local packed = cmsgpack.pack({
+        outcome, string.format('%.0f', NOW), outcome ~= 'dropped' and head or false, details_version, rings, placing,
+        head and head.scope or false,
+    })
+    if not record then return packed end
+    return {packed, record, head and redis.call('HGET', JOB, 'facts')}
+end
+
 if outcome == 'dropped' or not head then
     if not CLUSTERED and VERB == 'sweep' then put(ID, nil) end
-    return {outcome, now, false, '0', outcome == 'dropped' and 1 or 0, false, record, false, head and head.scope or false}
+    return answer(outcome == 'dropped', false, '0')
 end
 local placing = false
 if head ~= before then
     placing = save(moved())
 elseif VERB == 'sweep' then
-    if CLUSTERED then placing = cmsgpack.pack(place(head)) else put(ID, place(head)) end
+    if CLUSTERED then placing = place(head) else put(ID, place(head)) end
 end
 if rang then ring(head.scope) end
-local details_version = redis.call('HGET', JOB, 'details_version') or '0'
-local facts = VERB == 'open' and redis.call('HGET', JOB, 'facts')
-return {outcome, now, cmsgpack.pack(head), details_version, rang and 1 or 0, placing, record, facts, head.scope or false}
+return answer(rang, placing, redis.call('HGET', JOB, 'details_version') or '0')

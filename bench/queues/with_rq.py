@@ -1,0 +1,90 @@
+"""RQ's ways: a job in a process of its own, as it is by default, and in the worker (``simple``)."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import redis
+import rq
+
+import headway
+from headway.queues import rq as headway_rq
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WAYS = ("bare", "headway", "save_meta")
+COUNT = 60
+WORKER = ""
+
+
+def step() -> None:
+    """Each job makes one step."""
+    if os.environ["WAY"].startswith("headway"):
+        headway.current().advance()
+    elif os.environ["WAY"].startswith("save_meta"):
+        job = rq.get_current_job()
+        assert job is not None
+        job.meta["progress"] = {"current": 1, "total": 1}
+        job.save_meta()
+
+
+def empty() -> None:
+    """Nothing else."""
+    step()
+
+
+def short() -> None:
+    """A millisecond."""
+    time.sleep(0.001)
+    step()
+
+
+def last() -> None:
+    """Says that it has run."""
+    step()
+    with redis.Redis.from_url(os.environ["BROKER"]) as client:
+        client.rpush(f"done:{os.environ['WAY']}", 1)
+
+
+class Worker(headway_rq.Worker):
+    """Reports to the broker's own server."""
+
+    @property
+    def store(self) -> str:
+        """Its URL."""
+        return os.environ["BROKER"]
+
+
+class SimpleWorker(Worker, headway_rq.SimpleWorker):
+    """The same, in the worker's own process."""
+
+
+class Queue(headway_rq.Queue):
+    """The same."""
+
+    store = os.environ.get("BROKER")
+
+
+def worker(way: str) -> list[str]:
+    """What starts a worker."""
+    module = "bench.queues.with_rq" if way == "headway" else "rq"
+    options = ["-u", os.environ["BROKER"], "-w", f"{module}.{WORKER}Worker", "--quiet"]
+    return [sys.executable, "-m", "rq.cli", "worker", *options, way]
+
+
+def sender(way: str) -> Callable[[str, int], None]:
+    """Sends so many jobs of a body, and one more, which says that it has run."""
+    made: Any = Queue if way == "headway" else rq.Queue
+    queue = made(way, connection=redis.Redis.from_url(os.environ["BROKER"]))
+    bodies = {"empty": empty, "1 ms": short}
+
+    def send(body: str, count: int) -> None:
+        for _ in range(count):
+            queue.enqueue(bodies[body])
+        queue.enqueue(last)
+
+    return send
