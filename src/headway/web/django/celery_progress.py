@@ -1,6 +1,6 @@
 """The URLs of celery-progress, answered from headway's records: templates that name them stay as they are.
 
-    path("celery-progress/", include("headway.web.django.celery_progress"))
+path("celery-progress/", include("headway.web.django.celery_progress"))
 """
 
 from __future__ import annotations
