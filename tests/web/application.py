@@ -89,6 +89,13 @@ def make_django_asgi():
     return asgi
 
 
+def make_celery_progress():
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.web.celery_progress"
+    from django.core.wsgi import get_wsgi_application
+
+    return get_wsgi_application()
+
+
 MAKERS = {
     "asgi": make_asgi,
     "wsgi": make_wsgi,
@@ -97,5 +104,6 @@ MAKERS = {
     "flask": make_flask,
     "django": make_django,
     "django-asgi": make_django_asgi,
+    "celery-progress": make_celery_progress,
 }
 application = MAKERS[os.environ["DOOR"]]()

@@ -27,14 +27,15 @@ class Canvas:
             **options: As for `headway.job`.
 
         Returns:
-            The job's id, and what ``canvas.apply_async()`` returns.
+            The job's id, which is a group's own, and what ``canvas.apply_async()`` returns.
         """
         shares = list(members(canvas))
         whole, attempt = self._clerk.open_whole(name, len(shares), **options)
         for signature, bound in shares:
             label = packed(self._clerk.share_of(whole, attempt, bound=bound))
             signature.set(headers={**(signature.options.get("headers") or {}), "headway": label})
-        return whole, canvas.apply_async()
+        ids = {"task_id": whole} if canvas.task == "celery.group" else {}
+        return whole, canvas.apply_async(**ids)
 
 
 def members(canvas: Any, *, bound: bool = False) -> Iterator[tuple[Any, bool]]:

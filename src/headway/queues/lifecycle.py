@@ -32,6 +32,8 @@ class Options(TypedDict, total=False):
         scope: Whose job it is.
         kind: What its repetitions have in common; by default the task's full name.
         total, unit: How many steps it has, of what.
+        stages: Weights of its stages by name.
+        cancellable_until: The share past which it can no longer be cancelled.
         meta: Data for readers.
         result: Whether what it returns is kept for readers; not by default.
         lease, retention: As for every job.
@@ -43,6 +45,8 @@ class Options(TypedDict, total=False):
     kind: str | None
     total: Number | Given | None
     unit: str | None
+    stages: Mapping[str, float] | Given | None
+    cancellable_until: float | None
     meta: Any
     result: bool
     lease: float

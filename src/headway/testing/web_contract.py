@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from headway.testing.web_client import LINKS, Client
+from headway.testing.web_client import LINKS, Client, Reply
 from headway.web.shapes import Job as Shape
 
 if TYPE_CHECKING:
@@ -157,6 +157,28 @@ class Jobs(Scene):
         timer.start()
         assert held(ann, id, 'W/"0"', 20).json["status"] == "pending"
         timer.join()
+
+    @pytest.mark.parametrize("path", ["celery-progress/{}", "celery-progress/{}/", "celery-progress/g/{}/"])
+    def test_a_job_is_told_in_the_form_of_celery_progress(self, begin: Any, ann: Client, path: str) -> None:
+        job = begin()
+        job.advance(3, activity="row 3")
+        wait(lambda: ann.ask(f"jobs/{job.id}").json["count"] == 3)
+        reply = redirected(ann, path.format(job.id))
+        assert (reply.status, reply.headers["cache-control"]) == (200, "no-store")
+        work = {"pending": False, "current": 3, "total": 10, "percent": 30.0, "description": "row 3"}
+        told = {"state": "PROGRESS", "complete": False, "success": None, "progress": work, "attempt": 1}
+        assert reply.json == told
+
+    def test_in_the_form_of_celery_progress_nobody_sees_more(
+        self, begin: Any, ann: Client, eve: Client, nobody: Client
+    ) -> None:
+        job = begin()
+        wait(lambda: ann.ask(f"jobs/{job.id}").json["status"] == "running")
+        path = f"celery-progress/{job.id}"
+        assert ann.ask(path).json["state"] == "STARTED"
+        assert eve.ask(path).json == eve.ask(f"celery-progress/drawn-{secrets.token_hex(8)}").json
+        assert eve.ask(path).json["state"] == "PENDING"
+        assert nobody.ask(path).status == 404
 
     def test_hostile_text_is_data(self, begin: Any, ann: Client) -> None:
         job = begin(HOSTILE)
@@ -580,3 +602,9 @@ def ids(page: Any) -> list[str]:
 
 def _asking(who: Client, id: str, **headers: str) -> Callable[[], Any]:
     return lambda: who.cancel(id, **headers)
+
+
+def redirected(client: Client, path: str) -> Reply:
+    """What is answered, in the end: FastAPI knows a path only without a slash at its end."""
+    reply = client.ask(path)
+    return client.ask(path.rstrip("/")) if reply.status == 307 else reply

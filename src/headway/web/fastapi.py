@@ -13,8 +13,8 @@ import msgspec
 from headway.core.errors import MissingPackage
 from headway.web import asgi
 from headway.web.door import Door
-from headway.web.openapi import PATHS, Path
-from headway.web.shapes import Job, Jobs, Problem
+from headway.web.openapi import PATHS, SHAPES, Path
+from headway.web.shapes import Problem
 from headway.web.starlette import Carried
 
 try:
@@ -89,7 +89,7 @@ def _responses(path: Path, models: dict[type, Any]) -> dict[int | str, dict[str,
 def _models() -> dict[type, Any]:
     """Our types as Pydantic's, which FastAPI describes."""
     made: dict[type, Any] = {}
-    for shape in (Job, Jobs, Problem):
+    for shape in SHAPES:
         _model(shape, made)
     return made
 

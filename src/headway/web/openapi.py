@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from headway.core.snapshot import ENDED, UNENDED
-from headway.web.shapes import Job, Jobs, Problem
+from headway.web.shapes import CeleryProgress, Job, Jobs, Problem
 
-SHAPES = (Job, Jobs, Problem)
+SHAPES = (Job, Jobs, CeleryProgress, Problem)
 JSON, PROBLEM, HTML, SSE = "application/json", "application/problem+json", "text/html", "text/event-stream"
 ID = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:~@-]{0,199}$"}
 TEXT = {"type": "string"}
@@ -151,6 +151,24 @@ PATHS = (
             404: _UNKNOWN[404],
         },
         (SSE,),
+    ),
+    Path(
+        "celery-progress/{id}",
+        "GET",
+        "get_celery_progress",
+        "A job in the form that celery-progress's script asks for; 200 also while the store is away",
+        (_THIS, _TOKEN),
+        CeleryProgress,
+        {200: "The job, or that it is waited for.", **_INVALID, 404: _UNKNOWN[404]},
+    ),
+    Path(
+        "celery-progress/g/{id}",
+        "GET",
+        "get_celery_group_progress",
+        "The same, where its script asks for a group",
+        (_THIS, _TOKEN),
+        CeleryProgress,
+        {200: "The job, or that it is waited for.", **_INVALID, 404: _UNKNOWN[404]},
     ),
 )
 

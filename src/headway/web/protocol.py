@@ -26,7 +26,7 @@ from headway.core import arguments, wire
 from headway.core.errors import InvalidValue, StoreUnavailable
 from headway.core.snapshot import ENDED, UNENDED, Snapshot
 from headway.stores.contract import LARGEST_PAGE, PAGE, Page
-from headway.web import page, problems
+from headway.web import celery_progress, page, problems
 from headway.web.access import Grant, Target
 from headway.web.exchange import (
     HTML,
@@ -92,7 +92,7 @@ class Protocol:
             return problems.wrong_method(list(methods))
         return (yield from methods[request.method](request))
 
-    def _methods(self, path: list[str]) -> dict[str, Callable[[Request], Talk]]:
+    def _methods(self, path: list[str]) -> dict[str, Callable[[Request], Talk]]:  # noqa: PLR0911 - a table
         """What a path can be asked."""
         match path:
             case ["jobs"]:
@@ -101,6 +101,8 @@ class Protocol:
                 return _read_only(lambda request: self._job(request, arguments.identifier(id)))
             case ["jobs", id, "cancel"]:
                 return {"POST": lambda request: self._cancel(request, arguments.identifier(id))}
+            case ["celery-progress", id] | ["celery-progress", "g", id]:
+                return _read_only(lambda _: self._celery_progress(arguments.identifier(id)))
             case ["events"]:
                 return _read_only(self._events)
             case [name]:
@@ -149,6 +151,17 @@ class Protocol:
             if view.refused or view.etag != etag or over:
                 return wait, view
             heard = yield Listen(deadline - heard.now)
+
+    def _celery_progress(self, id: str) -> Talk:
+        try:
+            view = yield from looked_at(id)
+        except StoreUnavailable:
+            told = celery_progress.OUTAGE
+        else:
+            if view.grant is None:
+                return problems.unknown_job()
+            told = celery_progress.answer(view.snapshot, view.grant)
+        return Response(200, [("Content-Type", JSON), *PRIVATE], msgspec.json.encode(told))
 
     # Many jobs
 

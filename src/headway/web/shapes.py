@@ -118,6 +118,34 @@ class Jobs(Struct):
     read_at: datetime | None
 
 
+class CeleryWork(Struct, kw_only=True):
+    """How far a job is, as celery-progress says it; ``total`` is 0 where it is not known."""
+
+    pending: bool = False
+    current: Count = 0
+    total: Count = 100
+    percent: Annotated[float, Meta(ge=0, le=100)] = 0
+    description: str = ""
+
+
+class CeleryRetry(Struct):
+    """Why a job is tried again, and in how many seconds."""
+
+    message: str
+    next_retry_seconds: Count | str = "Unknown"
+
+
+class CeleryProgress(Struct, kw_only=True):
+    """A job as celery-progress says it; without ``progress`` while the store is away."""
+
+    state: Literal["UNKNOWN", "PENDING", "STARTED", "PROGRESS", "RETRY", "SUCCESS", "FAILURE", "REVOKED"]
+    complete: bool = False
+    success: bool | None = None
+    progress: CeleryWork | UnsetType = UNSET
+    result: Any | UnsetType = UNSET
+    attempt: int | UnsetType = UNSET
+
+
 class Problem(Struct, omit_defaults=True):
     """Problem details (RFC 9457).
 

@@ -29,19 +29,26 @@ class _Pattern(URLPattern):
         match = super().resolve(path)
         if match is not None:
             match.func = views.carry_in_loop if in_event_loop() else views.carry
-            match.kwargs = {"inside": path}
+            match.kwargs = {"inside": self.default_args["above"] + path}
         return match
 
 
-def _pattern(route: str, name: str) -> _Pattern:
+def pattern(route: str, name: str, above: str = "") -> URLPattern:
+    """A URL that the door answers.
+
+    Args:
+        route: Where it is, below the place of its list.
+        name: What it is called.
+        above: Where that list is, below the door's own place.
+    """
     kinds: dict[str, Any] = {"name": name, "is_endpoint": True}
-    return _Pattern(RoutePattern(route, **kinds), views.carry, name=name)
+    return _Pattern(RoutePattern(route, **kinds), views.carry, {"above": above}, name)
 
 
 urlpatterns = [
-    _pattern("jobs", "jobs"),
-    _pattern("jobs/<str:id>", "job"),
-    _pattern("jobs/<str:id>/cancel", "cancel"),
-    _pattern("events", "events"),
-    _pattern("<path:name>", "file"),
+    pattern("jobs", "jobs"),
+    pattern("jobs/<str:id>", "job"),
+    pattern("jobs/<str:id>/cancel", "cancel"),
+    pattern("events", "events"),
+    pattern("<path:name>", "file"),
 ]
