@@ -265,6 +265,28 @@ def test_with_the_variable_alone_each_outermost_bar_is_a_job(store, tmp_path):
     assert (job.name, job.status, job.count) == ("Alone", "completed", 5)
 
 
+LOOPS = {
+    "track": "for x in track(range(10**6)): time.sleep(0.01)",
+    "advance": "with Progress() as shown:\n  row = shown.add_task('x', total=None)\n"
+    "  while True: shown.advance(row); time.sleep(0.01)",
+    "update": "with Progress() as shown:\n  row = shown.add_task('x', total=10**6)\n"
+    "  for x in range(10**6): shown.update(row, completed=x); time.sleep(0.01)",
+    "a track that does not draw itself": "for x in track(range(10**6), auto_refresh=False): time.sleep(0.01)",
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_with_the_variable_alone_a_cancel_reaches_the_next_step_of_a_bar_of_rich(loop, store, tmp_path):
+    path = script(tmp_path, f"import time\nfrom rich.progress import Progress, track\n{LOOPS[loop]}\n")
+    program = start([sys.executable, path], store, variables={"PYTHONPATH": inside.folder()})
+    job = seen_live(store, lambda job: (job.count or 0) > 3)
+    assert headway.connect(store).cancel(job.id)
+    status, _, errors = finish(program)
+    assert (status, f"Cancelled: job {job.id}" in errors.decode()) == (1, True)
+    assert errors.count(b"Traceback") == 1  # none of rich's threads was stopped
+    assert one_job(store).status == "cancelled"
+
+
 def test_the_hook_gives_way_to_another_sitecustomize_and_does_no_harm_without_us(store, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "sitecustomize.py").write_text("print('the other one')\n")

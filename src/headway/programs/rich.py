@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+import threading
+from typing import TYPE_CHECKING, Any, Self
 from weakref import ref
 
 from headway.mirrored import mirror
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 class RichBar:
     """One row of a progress display, without keeping it alive."""
 
-    __slots__ = ("_name", "_row")
+    __slots__ = ("_display", "_name", "_row")
 
-    def __init__(self, row: Any) -> None:
+    def __init__(self, display: Any, row: Any) -> None:
+        self._display = ref(display)
         self._row = row
         self._name = _plain(row.description)
 
@@ -34,7 +36,63 @@ class RichBar:
         )
 
     def interrupt(self, stop: Callable[[], object]) -> None:
-        """Nothing in rich looks at anything that could stop it; the program is stopped as a whole."""
+        """Stop it at its next step: at the sum that `track` and `advance` take, or at an `update`."""
+        display, row = self._display(), self._row
+        if display is None:
+            return
+        _watch_updates(display)
+        for one in (row, *_counting(display, row.id)):
+            if not isinstance(one.completed, Halt):
+                one.completed = Halt(one.completed, stop)
+
+
+def _counting(display: Any, number: Any) -> list[Any]:
+    """The threads of rich that hold the count of a row: one for each `track` that draws itself."""
+    threads = [one for one in threading.enumerate() if getattr(one, "progress", None) is display]
+    return [one for one in threads if getattr(one, "task_id", None) == number]
+
+
+class Halt(float):
+    """A count that stops whoever adds to it, as every step does.
+
+    So a row that nobody stops pays nothing.  rich's own threads add as well, and must not be stopped.
+    """
+
+    stop: Callable[[], object]
+
+    def __new__(cls, count: float, stop: Callable[[], object]) -> Self:
+        """The same count."""
+        halt = super().__new__(cls, count)
+        halt.stop = stop
+        return halt
+
+    def __add__(self, steps: float) -> float:
+        """For ``completed += steps``."""
+        if not _draws():
+            self.stop()
+        return float(self) + steps
+
+
+def _draws() -> bool:
+    """Whether this thread is one of rich's."""
+    return type(threading.current_thread()).__module__.startswith("rich.")
+
+
+def _watch_updates(display: Any) -> None:
+    """An `update` may set the count without a sum; from now on it looks whether it is to stop."""
+    if "update" in display.__dict__:
+        return
+    update: Any = type(display).update
+    there: Callable[[], Any] = ref(display)
+
+    def update_or_stop(number: Any, *args: Any, **options: Any) -> None:
+        shown = there()
+        count = shown._tasks[number].completed if number in shown._tasks else None
+        if isinstance(count, Halt) and not _draws():
+            count.stop()
+        update(shown, number, *args, **options)
+
+    display.update = update_or_stop
 
 
 def _whole(number: float | None) -> float | None:
@@ -59,8 +117,8 @@ class _Rows:
     def __init__(self) -> None:
         self._known: dict[Any, RichBar] = {}
 
-    def add(self, number: Any, row: Any) -> None:
-        bar = self._known[number] = RichBar(row)
+    def add(self, number: Any, display: Any) -> None:
+        bar = self._known[number] = RichBar(display, display._tasks[number])
         mirror().opened(id(bar), bar)
 
     def end(self, number: Any) -> None:
@@ -90,7 +148,7 @@ def patch(progress: Any) -> None:
             if id(self) not in rows:
                 rows[id(self)] = _Rows()
                 _when_gone(self, id(self), rows)
-            rows[id(self)].add(number, self._tasks[number])
+            rows[id(self)].add(number, self)
         return number
 
     @functools.wraps(remove)
