@@ -364,6 +364,7 @@ def request_of(scope: Scope, native: Any = None) -> Request:
         scheme=scope.get("scheme", "http"),
         native=scope if native is None else native,
         chance=random.random(),  # noqa: S311 - it spreads clients in time, and keeps no secret
+        hangs_up=scope.get("http_version", "").startswith("1"),
     )
 
 

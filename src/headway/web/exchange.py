@@ -61,6 +61,7 @@ class Request(Struct, kw_only=True):
         longest: Seconds after which its stream must end, where its server cannot say that it is to stop.
         chance: A number drawn at random, 0 to 1.
         vouched: Whether the framework has made sure that a page of its own sent it.
+        hangs_up: Whether an answer may end the connection: in HTTP/1, where the server lets us say so.
     """
 
     method: str
@@ -75,6 +76,7 @@ class Request(Struct, kw_only=True):
     longest: float = float("inf")
     chance: float = 0.5
     vouched: bool = False
+    hangs_up: bool = False
 
     @property
     def parameters(self) -> dict[str, list[str]]:

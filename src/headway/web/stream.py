@@ -41,9 +41,10 @@ HEAD = (("Content-Type", SSE), *UNBUFFERED)
 
 
 def put_off(request: Request, reason: str, seconds: float) -> Response:
-    """A stream that ends at once, so that the client comes back later."""
+    """A stream that ends at once, so that the client comes back later; meanwhile it holds no connection."""
     wait = _milliseconds(seconds, request.chance)
-    return Response(200, [*HEAD], b"retry: %d\n\n" % wait + bye(reason, wait))
+    head = [*HEAD, ("Connection", "close")] if request.hangs_up else [*HEAD]
+    return Response(200, head, b"retry: %d\n\n" % wait + bye(reason, wait))
 
 
 class Conversation:
