@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import logging
 import mimetypes
@@ -176,4 +177,4 @@ def _static(name: str, body: bytes) -> Static:
     type_ = types.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     if type_ in {"text/css", "text/html"}:
         type_ += "; charset=utf-8"
-    return Static(body, type_, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
+    return Static(body, gzip.compress(body, 9, mtime=0), type_, hashlib.sha256(body).hexdigest()[:20])

@@ -187,11 +187,12 @@ class File(Struct):
 
 
 class Static(Struct, frozen=True):
-    """A file that we bring."""
+    """A file that we bring, as it is and compressed by gzip."""
 
     body: bytes
+    packed: bytes
     type: str
-    etag: str
+    digest: str
 
 
 class Heard(Struct):

@@ -4,8 +4,8 @@
 /** @typedef {{scope?: string, parent?: string, statuses?: readonly string[], text?: string}} Filter */
 /** @typedef {{jobs: Snapshot[], next: string | null, until: [string, string] | null, live: number, more_live: boolean}} Answer */
 import { addressOf, ask } from "./asking.js";
-import { describe, watch } from "./headway.js";
-import { aged, ago, follows } from "./moments.js";
+import { describe, follows, later, watch } from "./headway.js";
+import { ago } from "./moments.js";
 import { make, put } from "./nodes.js";
 import { note } from "./rate.js";
 
@@ -198,7 +198,7 @@ export class JobList {
     for (const [id, at] of shown) {
       const job = /** @type {Snapshot} */ (this.jobs.get(id)), row = this.#rows.get(id) ?? new Row(job);
       this.#rows.set(id, row);
-      row.draw(this.offline ? job : aged(job, (performance.now() - this.#heard.get(id)) / 1e3), this.offline);
+      row.draw(this.offline ? job : later(job, (performance.now() - this.#heard.get(id)) / 1e3), this.offline);
       row.node.style.transform = `translateY(${at * this.#height}px)`;
       row.node.ariaPosInSet = String(at + 1);
       row.node.ariaSetSize = this.#next ? "-1" : String(this.order.length);
