@@ -178,7 +178,7 @@ export class HeadwayProgress extends Listening {
     const live = !job.ended_at, known = job.version > 0;
     if (!known && painted && painted.position >= 0) job.fraction = painted.position, job.percent = Math.floor(job.fraction * 100);
     const said = describe(job, language, this.#memory);
-    const state = this.#state = job.status, title = label || (known ? said.name : "");
+    const state = this.#state = job.status, title = label || (known ? said.name : painted?.ariaLabel || painted?.title || "");
     const offline = live && this.#offline > 0, running = state === "running";
     const standing = offline ? t("no connection") : said.status;
     const text = [job.started_at && said.percent, said.counts, standing].filter(Boolean).join(", ");
