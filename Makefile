@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest --numprocesses $(PROCESSES) --dist worksteal
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 
-.PHONY: help demo setup servers test test-nightly lint types docs bench picture clean
+.PHONY: help demo setup servers test test-nightly element lint types docs bench picture clean
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s  %s\n", $$1, $$2 }' Makefile
 demo: $(VENV)/.demo  ## see a job's progress in this terminal
@@ -27,6 +27,8 @@ types: setup  ## types, strictly
 	$(BIN)/mypy src $(wildcard tests/typing)
 docs: setup  ## run what README and docs show (part of test)
 	$(BIN)/pytest tests/test_docs.py
+element: servers  ## make headway.js, which pages load, of what stands in element/
+	$(BIN)/python tools/element.py
 bench: setup  ## measure headway side by side with its peers
 	$(BIN)/python -m bench
 picture: setup  ## redraw the pictures of README and docs

@@ -14,6 +14,7 @@ from headway.core.snapshot import ENDED, Snapshot
 from headway.core.wire import frame
 
 HERE = Path(__file__).parent
+ELEMENT = HERE.parents[1] / "element"
 STATIC = HERE.parents[1] / "src" / "headway" / "web" / "static" / "headway"
 STRICT = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self'; style-src 'self';"

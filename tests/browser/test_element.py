@@ -244,6 +244,16 @@ def test_a_plain_progress_is_upgraded_without_a_jump(door, page, bar):
     assert shown.text("name") == "Your report"
 
 
+def test_what_the_page_calls_it_shows_until_its_name_is_known(door, bar):
+    door.fault = "hung"
+    painted = '<progress value="0.4" max="1" aria-label="Nightly report">40%</progress>'
+    shown = bar(f'<headway-progress src="/headway/jobs/a">{painted}</headway-progress>')
+    shown.says("name", "Nightly report")
+    door.tell("a", name="Report of Friday", count=1, total=2)
+    door.fault = None
+    shown.says("name", "Report of Friday", 30)
+
+
 HOSTILE = (
     "<img src=x onerror=alert(1)><script>alert(2)</script>&lt;b&gt;",
     "abc\u202edcba\u2066\u2069 \u200f",

@@ -52,4 +52,39 @@ class TestUnderGunicornThreads(ServedByDjango):
     runs = ("gunicorn-gthread", "django", {"STREAMS": "24"})
 
 
+@pytest.mark.nightly
+class TestUnderHypercorn(ServedByDjango):
+    runs = ("hypercorn", "django-asgi", {})
+
+
+@pytest.mark.nightly
+class TestUnderGranian(ServedByDjango):
+    runs = ("granian", "django-asgi", {})
+
+
+@pytest.mark.nightly
+class TestUnderDaphne(ServedByDjango):
+    runs = ("daphne", "django-asgi", {})
+
+
+@pytest.mark.nightly
+class TestUnderGranianWithThreads(ServedByDjango):
+    runs = ("granian-wsgi", "django", {"STREAMS": "12"})
+
+
+@pytest.mark.nightly
+class TestUnderGunicornGevent(ServedByDjango):
+    runs = ("gunicorn-gevent", "django", {})
+
+
+@pytest.mark.nightly
+class TestUnderGunicornThatLoadsBeforeItForks(ServedByDjango):
+    runs = ("gunicorn-preload", "django", {"STREAMS": "24"})
+
+
+@pytest.mark.nightly
+class TestUnderWaitress(ServedByDjango):
+    runs = ("waitress", "django", {"STREAMS": "24"})
+
+
 del Served  # it brings no server

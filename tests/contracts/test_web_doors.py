@@ -1,5 +1,6 @@
 """Every door, under its real server."""
 
+import pytest
 from tests.contracts.served import Served
 
 
@@ -30,6 +31,16 @@ class TestWsgiUnderGunicornSync(Served):
 
 class TestWsgiUnderGunicornThreads(Served):
     runs = ("gunicorn-gthread", "wsgi", {"STREAMS": "24"})
+
+
+@pytest.mark.nightly
+class TestWsgiUnderGunicornThatLoadsBeforeItForks(Served):
+    runs = ("gunicorn-preload", "wsgi", {"STREAMS": "24"})
+
+
+@pytest.mark.nightly
+class TestAsgiUnderDaphne(Served):
+    runs = ("daphne", "asgi", {})
 
 
 class TestWsgiUnderGunicornGevent(Served):

@@ -13,15 +13,18 @@ from urllib.request import urlopen
 from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
+PATIENCE = 60.0
 BIN = Path(sys.executable).parent
 COMMANDS = {
     "uvicorn": "uvicorn --port {port} --log-level warning {app}",
     "hypercorn": "hypercorn --bind 127.0.0.1:{port} --log-level warning {app}",
+    "daphne": "daphne --bind 127.0.0.1 --port {port} --verbosity 0 {app}",
     "granian": "granian --interface asgi --port {port} --log-level warning {app}",
     "granian-wsgi": "granian --interface wsgi --blocking-threads 16 --port {port} --log-level warning {app}",
     "gunicorn-sync": "gunicorn --bind 127.0.0.1:{port} --workers 1 --log-level warning {app}",
     "gunicorn-gthread": "gunicorn --bind 127.0.0.1:{port} --worker-class gthread --threads 32 "
+    "--log-level warning {app}",
+    "gunicorn-preload": "gunicorn --bind 127.0.0.1:{port} --worker-class gthread --threads 32 --preload "
     "--log-level warning {app}",
     "gunicorn-gevent": "gunicorn --bind 127.0.0.1:{port} --worker-class gevent --log-level warning {app}",
     "waitress": "waitress-serve --listen 127.0.0.1:{port} --threads 32 {app}",

@@ -135,6 +135,23 @@ async def test_a_guard_stands_before_everything(hw):
         assert (await asking.get("/jobs/a")).status_code == 200
 
 
+async def test_tokens_can_be_guessed_a_few_times_only(hw):
+    token = "a token of some length"  # noqa: S105 - as the test has it
+    async with client(hw, Guard(token)) as asking:
+        entered = await asking.get("/", params={"token": token})
+        asking.cookies.clear()
+        for guess in range(10):
+            assert (
+                await asking.get("/overview", headers={"authorization": f"Bearer {guess}"})
+            ).status_code == 401
+        refused = await asking.get("/", params={"token": "guess"})
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert (await asking.get("/", params={"token": token})).status_code == 429, "nor the right one"
+        assert entered.status_code == 303
+        cookie = {"cookie": entered.headers["set-cookie"].partition(";")[0]}
+        assert (await asking.get("/overview", headers=cookie)).status_code == 200
+
+
 async def test_an_app_that_mounts_a_door_does_not_serve_the_dashboard(hw):
     from headway.web.access import whoever_knows_the_id
     from headway.web.asgi import app

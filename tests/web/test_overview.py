@@ -57,6 +57,20 @@ def test_a_search_stops_after_so_many_and_says_where_to_go_on(hw):
     assert [names(second), names(third), third["next"]] == [[], ["A needle"], None]
 
 
+def test_children_may_be_left_out_and_are_looked_past(hw):
+    hw.reserve("Alone")
+    with hw.job("Whole", id="whole") as whole:
+        parts = [whole.child(f"Part {at}").start() for at in range(60)]
+        eventually(lambda: ask(hw)["live"] == 62, 30)
+        found = ask(hw, children=False)
+        assert (names(found), found["live"], found["folded"]) == (["Whole", "Alone"], 2, True)
+        assert len(names(ask(hw, children=False, parent="whole"))) == 50
+        shown = ask(hw)
+        assert ("Alone" in names(shown), shown["folded"]) == (False, False)
+        for part in parts:
+            part.complete()
+
+
 def test_those_that_live_are_counted(hw):
     for at in range(3):
         hw.reserve(f"Job {at}", scope="user/1" if at else None)

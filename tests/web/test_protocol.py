@@ -8,7 +8,7 @@ from headway.core.snapshot import Snapshot
 from headway.web import shapes
 from headway.web.exchange import Request, Settings
 from headway.web.frames import etag_of
-from headway.web.protocol import Protocol, _form, _matches, _seconds_to_wait
+from headway.web.protocol import Protocol, _form, _matches, _seconds_to_wait, _takes_gzip
 
 
 def asked(**headers):
@@ -85,6 +85,14 @@ def test_etags_are_compared_weakly(wanted, same):
 )
 def test_browsers_get_a_page_and_programs_json(accept, form):
     assert _form(Request(method="GET", path="", headers={"accept": accept})) == form
+
+
+@pytest.mark.parametrize(
+    ("accepted", "takes"),
+    [("gzip", True), ("br;q=1.0, GZIP;q=0.5", True), ("gzip;q=0", False), ("x-gzip", False), ("", False)],
+)
+def test_files_are_compressed_for_who_says_so(accepted, takes):
+    assert _takes_gzip(Request(method="GET", path="", headers={"accept-encoding": accepted})) is takes
 
 
 def test_the_types_name_what_the_wire_writes():

@@ -74,6 +74,13 @@ def test_an_old_stream_ends_and_the_client_comes_back(serve, worker):
         assert (bye.json["reason"], bye.id) == ("later", None)
 
 
+def test_who_is_put_off_holds_no_connection(serve):
+    _, who = serve(streams=0)
+    with who("ann").stream("id=one") as stream:
+        assert stream.named("bye").json["reason"] == "full"
+        assert stream.headers["connection"] == "close"
+
+
 def test_a_worker_that_falls_silent_shows_and_so_does_its_return(serve, store):
     import signal
 

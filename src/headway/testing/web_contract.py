@@ -12,6 +12,7 @@ class TestMyDoor(WebContract):
 
 from __future__ import annotations
 
+import gzip
 import secrets
 import threading
 import time
@@ -219,6 +220,16 @@ class Jobs(Scene):
         first = nobody.ask("openapi.json")
         assert first.json["openapi"] == "3.1.0"
         assert nobody.ask("openapi.json", if_none_match=first.headers["etag"]).status == 304
+
+    def test_the_script_is_sent_compressed_to_who_takes_that(self, nobody: Client) -> None:
+        plain = nobody.ask("headway.js")
+        packed = nobody.ask("headway.js", accept_encoding="br, gzip")
+        assert packed.headers["content-encoding"] == "gzip"
+        assert gzip.decompress(packed.body) == plain.body
+        assert packed.headers["vary"].lower().split(", ").count("accept-encoding") == 1
+        assert packed.headers["etag"] != plain.headers["etag"]
+        etag = packed.headers["etag"]
+        assert nobody.ask("headway.js", accept_encoding="gzip", if_none_match=etag).status == 304
 
 
 class Access(Scene):

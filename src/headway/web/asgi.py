@@ -11,7 +11,7 @@ import inspect
 import random
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from headway import threads
@@ -47,6 +47,8 @@ GRANIAN_WARNING = (
 )
 PATIENCE = 30.0
 """Seconds after which a client that does not take what it is sent is given up."""
+AT_ONCE = 100
+"""How many streams are woken between two looks at other requests, which wait for a few milliseconds then."""
 TICK = 0.25
 """Seconds between two looks at the clock, and whether the server is about to stop."""
 
@@ -128,7 +130,7 @@ class _Loop:
         self._loop = loop
         self._hub = app.door.hub
         self._ticking = False
-        self.broadcast = Broadcast(self._hub, self._carry)
+        self.broadcast = Broadcast(self._hub, self._carry, self._wake)
         self.lanes = (_Lane(app, details=False), _Lane(app, details=True))
 
     def _carry(self, call: Callable[[], None]) -> None:
@@ -136,6 +138,13 @@ class _Loop:
             self._loop.call_soon_threadsafe(call)
         except RuntimeError:  # the loop has been closed
             self._hub.leave(self.broadcast)
+
+    def _wake(self, streams: list[Stream]) -> None:
+        """Wake some, and the others after all that else waits for this loop."""
+        for stream in streams[:AT_ONCE]:
+            stream.wake()
+        if len(streams) > AT_ONCE:
+            self._loop.call_soon(self._wake, streams[AT_ONCE:])
 
     def tick(self) -> None:
         """Look at the clock from now on, for as long as there are streams."""
@@ -206,19 +215,6 @@ class _Carrier:
         self._stream: Stream | None = None
         self._gone: asyncio.Task[None] | None = None
         self._event: asyncio.Future[None] | None = None
-        self._do = {
-            exchange.Ask: self._ask,
-            exchange.Read: self._read,
-            exchange.Find: lambda want: app.hops.run(lambda: app.door.find(want)),
-            exchange.Cancel: lambda want: app.hops.run(lambda: app.door.hw.cancel(want.id)),
-            exchange.Spend: self._spend,
-            exchange.Join: self._join,
-            exchange.Recheck: self._recheck,
-            exchange.Listen: self._listen,
-            exchange.Start: self._start,
-            exchange.Send: self._send_some,
-            exchange.File: self._file,
-        }
 
     async def run(self) -> None:
         """The whole conversation."""
@@ -249,7 +245,7 @@ class _Carrier:
                 return answer
             error = None
             try:
-                outcome = await self._do[type(want)](want)  # type: ignore[operator]  # each takes its own
+                outcome = await self._do[type(want)](self, want)
             except HeadwayError as refused:
                 error = refused
 
@@ -337,8 +333,28 @@ class _Carrier:
         if stream is not None:
             stream.stuck_at = INFINITY
 
+    async def _find(self, want: exchange.Find) -> Any:
+        return await self._app.hops.run(lambda: self._app.door.find(want))
+
+    async def _cancel(self, want: exchange.Cancel) -> Any:
+        return await self._app.hops.run(lambda: self._app.door.hw.cancel(want.id))
+
     async def _file(self, want: exchange.File) -> Any:
         return self._app.door.file(want.name)
+
+    _do: ClassVar[dict[type, Callable[[_Carrier, Any], Awaitable[Any]]]] = {
+        exchange.Ask: _ask,
+        exchange.Read: _read,
+        exchange.Find: _find,
+        exchange.Cancel: _cancel,
+        exchange.Spend: _spend,
+        exchange.Join: _join,
+        exchange.Recheck: _recheck,
+        exchange.Listen: _listen,
+        exchange.Start: _start,
+        exchange.Send: _send_some,
+        exchange.File: _file,
+    }
 
 
 def request_of(scope: Scope, native: Any = None) -> Request:
@@ -364,6 +380,7 @@ def request_of(scope: Scope, native: Any = None) -> Request:
         scheme=scope.get("scheme", "http"),
         native=scope if native is None else native,
         chance=random.random(),  # noqa: S311 - it spreads clients in time, and keeps no secret
+        hangs_up=scope.get("http_version", "").startswith("1"),
     )
 
 

@@ -66,11 +66,22 @@ class Broadcast:
 
     Attributes:
         streams: Who listens.
+
+    Args:
+        hub: Who tells.
+        carry: Carries a call to where all but the hub's calls are made.
+        wake: Wakes many streams.
     """
 
-    def __init__(self, hub: Hub, carry: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        carry: Callable[[Callable[[], None]], object],
+        wake: Callable[[list[Stream]], object] | None = None,
+    ) -> None:
         self._hub = hub
         self._carry = carry
+        self._wake = wake or _wake
         self.streams: set[Stream] = set()
         self._by_id: dict[str, set[Stream]] = {}
         self._by_scope: dict[str | None, set[Stream]] = {}
@@ -178,8 +189,8 @@ class Broadcast:
 
     def take(self, stream: Stream) -> Heard:
         """What a stream has to look at now."""
-        dirty, stream.dirty = stream.dirty, set()
-        changed = {id: self._latest.get(id) or News(id, None) for id in dirty}
+        changed = {id: self._latest.get(id) or News(id, None) for id in stream.dirty}
+        stream.dirty.clear()
         return Heard(changed, time.monotonic(), closing=stream.closing, left=stream.left)
 
     def end(self) -> None:
@@ -216,8 +227,7 @@ class Broadcast:
                     stream.dirty.add(id)
         while len(self._latest) > KEPT + len(self.ids):
             del self._latest[next(iter(self._latest))]
-        for stream in woken:
-            stream.wake()
+        self._wake(list(woken))
 
     def _is_new(self, news: News) -> bool:
         """Whether it differs from what is known, or is only a heartbeat."""
@@ -236,6 +246,11 @@ def _let_go(kept: dict[K, set[Stream]], key: K, stream: Stream) -> bool:
         return False
     del kept[key]
     return True
+
+
+def _wake(streams: list[Stream]) -> None:
+    for stream in streams:
+        stream.wake()
 
 
 def _nothing() -> None:

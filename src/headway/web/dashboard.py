@@ -18,6 +18,7 @@ from headway.core.snapshot import ENDED, UNENDED
 from headway.stores.connections import without_secrets
 from headway.web import asgi, overview, problems
 from headway.web.access import OWNER
+from headway.web.buckets import Buckets
 from headway.web.door import Door
 from headway.web.exchange import HTML, JSON, PRIVATE, SNIFFING, Request, Response
 from headway.web.guard import STRICT, Guard
@@ -35,6 +36,8 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+GUESSES = 10
+"""How many wrong tokens an address may bring at once; one more each second."""
 OPEN = {"dashboard.css", "dashboard.svg"}
 """What the question for the token needs itself."""
 SNIPPET = """import headway, time
@@ -66,6 +69,7 @@ class Dashboard:
         self.named = named
         self._door = asgi.App(Door(_Everything(), hw, {}))
         self._files = dict(_files())
+        self._guesses = Buckets(GUESSES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
         """Answer, as ASGI has it."""
@@ -73,12 +77,24 @@ class Dashboard:
             await self._door(scope, receive, send)
             return
         request = asgi.request_of(scope)
-        answer = None if request.path in OPEN else self.guard.answer(request)
+        answer = None if request.path in OPEN else self._guarded(request)
         answer = answer or await self._own(request)
         if answer is None:
             await self._door.carry(request, receive, send)
         else:
             await _send(answer, request, send)
+
+    def _guarded(self, request: Request) -> Response | None:
+        """What the guard says; where too many tokens were wrong, the next are not even looked at."""
+        if not self.guard.brings_token(request):
+            return self.guard.answer(request)
+        seconds = self._guesses.wait(request.client)
+        if seconds:
+            return problems.too_often(seconds)
+        answer = self.guard.answer(request)
+        if answer is not None and answer.status == 401:
+            self._guesses.spend(request.client)
+        return answer
 
     async def _own(self, request: Request) -> Response | None:
         """What the dashboard answers itself; None: the rest is the door's."""
@@ -140,6 +156,7 @@ def asked(request: Request) -> overview.Question:
         status=tuple(request.given("status")),
         text=(request.one("text") or "")[:200],
         cursor=request.one("cursor"),
+        children=request.one("children") != "0",
     )
 
 

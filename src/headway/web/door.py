@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import logging
 import mimetypes
 import os
 import signal
-import time
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import headway.client
-from headway import threads
 from headway.core.errors import InvalidValue
 from headway.stores.connections import without_secrets
 from headway.stores.contract import Page, Store
 from headway.web import openapi
 from headway.web.access import as_grant, policies
+from headway.web.buckets import Buckets
 from headway.web.exchange import Settings, Static
 from headway.web.protocol import Protocol
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from headway.core.snapshot import Snapshot
     from headway.web.access import Access, Action, Asked, Policy, Target, Verdict
     from headway.web.exchange import Find, Read, Request
-
-COUNTED = 10_000
-"""Of how many clients the cancels are counted."""
 
 log = logging.getLogger("headway")
 
@@ -52,7 +49,7 @@ class Door:
         self.policies = policies(access)
         self.hw = _opened(store)
         self.protocol = Protocol(_settings(settings))
-        self._buckets = _Buckets(self.protocol.settings.cancels)
+        self._buckets = Buckets(self.protocol.settings.cancels)
         self._files: dict[str, Static] | None = None
 
     @property
@@ -88,7 +85,7 @@ class Door:
 
     def spend(self, who: str) -> float:
         """Count a cancel; the seconds until the client may send one."""
-        return self._buckets.spend(who, time.monotonic())
+        return self._buckets.spend(who)
 
     def file(self, name: str) -> Static | None:
         """A file that we bring."""
@@ -108,26 +105,6 @@ def as_verdict(verdict: Verdict, action: Action) -> Any:
     if grant is None or (action == "cancel" and verdict is not True and not grant.cancel):
         return None
     return grant
-
-
-class _Buckets:
-    """Each client may do so much at once, and one more each second."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._left: dict[str, tuple[float, float]] = {}
-        self._lock = threads.lock()
-
-    def spend(self, who: str, now: float) -> float:
-        """Take one; 0, or the seconds until there is one."""
-        with self._lock:
-            left, at = self._left.pop(who, (float(self._most), now))
-            left = min(float(self._most), left + now - at)
-            wait = 0.0 if left >= 1 else 1 - left
-            self._left[who] = (left if wait else left - 1, now)
-            if len(self._left) > COUNTED:
-                del self._left[next(iter(self._left))]
-            return wait
 
 
 def stopping() -> bool:
@@ -176,4 +153,4 @@ def _static(name: str, body: bytes) -> Static:
     type_ = types.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     if type_ in {"text/css", "text/html"}:
         type_ += "; charset=utf-8"
-    return Static(body, type_, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
+    return Static(body, gzip.compress(body, 9, mtime=0), type_, hashlib.sha256(body).hexdigest()[:20])

@@ -61,6 +61,7 @@ class Request(Struct, kw_only=True):
         longest: Seconds after which its stream must end, where its server cannot say that it is to stop.
         chance: A number drawn at random, 0 to 1.
         vouched: Whether the framework has made sure that a page of its own sent it.
+        hangs_up: Whether an answer may end the connection: in HTTP/1, where the server lets us say so.
     """
 
     method: str
@@ -75,6 +76,7 @@ class Request(Struct, kw_only=True):
     longest: float = float("inf")
     chance: float = 0.5
     vouched: bool = False
+    hangs_up: bool = False
 
     @property
     def parameters(self) -> dict[str, list[str]]:
@@ -107,24 +109,25 @@ class Response(Struct):
         return request.method != "HEAD" and self.status not in {204, 304}
 
 
-# What the protocol wants a door to do
+# What the protocol wants a door to do.  What is made for each event is kept from the garbage collector
+# (gc=False): it is in no cycle, and thousands of streams are woken at once.
 
 
-class Ask(Struct):
+class Ask(Struct, gc=False):
     """Ask the policies; gives a `Grant` or None."""
 
     action: Action
     job: Target
 
 
-class Read(Struct):
+class Read(Struct, gc=False):
     """Read jobs: from memory where they are watched, else from the store; gives snapshots by id."""
 
     ids: tuple[str, ...]
     details: bool = False
 
 
-class Find(Struct):
+class Find(Struct, gc=False):
     """Find a page of jobs; gives a `Page`."""
 
     scope: str | None
@@ -159,7 +162,7 @@ class Recheck(Struct):
     ids: tuple[str, ...]
 
 
-class Listen(Struct):
+class Listen(Struct, gc=False):
     """Wait for a change, at most so many seconds; gives `Heard`."""
 
     seconds: float
@@ -172,7 +175,7 @@ class Start(Struct):
     headers: list[tuple[str, str]]
 
 
-class Send(Struct):
+class Send(Struct, gc=False):
     """Send some of its body."""
 
     body: bytes
@@ -185,14 +188,15 @@ class File(Struct):
 
 
 class Static(Struct, frozen=True):
-    """A file that we bring."""
+    """A file that we bring, as it is and compressed by gzip."""
 
     body: bytes
+    packed: bytes
     type: str
-    etag: str
+    digest: str
 
 
-class Heard(Struct):
+class Heard(Struct, gc=False):
     """What came of listening.
 
     Attributes:

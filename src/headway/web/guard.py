@@ -22,7 +22,7 @@ from headway.web.problems import TYPE
 from headway.web.shapes import Problem
 
 SHORTEST = 16
-"""Characters that a token must have: nobody counts how often one is guessed."""
+"""Characters that a token must have."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
@@ -78,6 +78,12 @@ class Guard(Struct, frozen=True):
             return None
         wants_page = request.path == "" and "text/html" in request.header("accept")
         return _asks_for_token() if wants_page else _no_token()
+
+    def brings_token(self, request: Request) -> bool:
+        """Whether a token comes with a request, right or wrong."""
+        if self.token is None:
+            return False
+        return bool(request.header("authorization") or (request.path == "" and request.one("token")))
 
     def _is_in(self, request: Request) -> bool:
         scheme, _, given = request.header("authorization").partition(" ")

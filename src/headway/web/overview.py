@@ -25,6 +25,7 @@ class Question(Struct, frozen=True):
     Attributes:
         scope, parent, status, cursor: As `headway.find` has them.
         text: Words that all stand somewhere in a job's name, id, scope, kind, worker or activity.
+        children: Whether jobs that are part of others are among them; those of a ``parent`` always are.
         searched: How many jobs are looked through for them, at most.
     """
 
@@ -33,6 +34,7 @@ class Question(Struct, frozen=True):
     status: tuple[str, ...] = ()
     text: str = ""
     cursor: str | None = None
+    children: bool = True
     searched: int = SEARCHED
 
 
@@ -40,13 +42,14 @@ def answer(hw: Headway, question: Question) -> bytes:
     """The newest jobs that match, as JSON.
 
     ``until`` says how far was looked: all that match and are newer are among ``jobs``.  ``live`` counts
-    those of the scope that have not ended, ``more_live`` when there are more.
+    those of the scope that have not ended, ``more_live`` when there are more; ``folded`` says whether jobs
+    that are part of others were left out.
 
     Raises:
         StoreUnavailable: The store cannot be read.
         InvalidValue: A name, status or cursor that means nothing.
     """
-    found, last, cursor = _found(hw, question)
+    found, last, cursor, folded = _found(hw, question)
     live = hw.find(scope=question.scope, status=UNENDED, limit=LARGEST_PAGE)
     read_at = max((job.read_at for job in found if job.read_at), default=None)
     body: dict[str, Any] = {
@@ -54,32 +57,36 @@ def answer(hw: Headway, question: Question) -> bytes:
         "jobs": [msgspec.Raw(wire.encode_frame(job, owner=True)) for job in _with_reasons(hw, found)],
         "next": cursor,
         "until": [last.created_at, last.id] if cursor and last else None,
-        "live": len(live.jobs),
+        "live": sum(question.children or job.parent is None for job in live),
+        "folded": folded,
         "more_live": live.cursor is not None,
         "read_at": read_at,
     }
     return msgspec.json.encode(body)
 
 
-def _found(hw: Headway, question: Question) -> tuple[list[Snapshot], Snapshot | None, str | None]:
-    """Those that match, the last that was looked at, and where to go on."""
+def _found(hw: Headway, question: Question) -> tuple[list[Snapshot], Snapshot | None, str | None, bool]:
+    """Those that match, the last that was looked at, where to go on, and whether children were left out."""
     wanted = question.text.casefold().split()
+    keeps_all = question.children or question.parent is not None
     found: list[Snapshot] = []
-    last, looked, cursor = None, 0, question.cursor
+    last, looked, cursor, folded = None, 0, question.cursor, False
     while True:
         page = hw.find(
             scope=question.scope,
             parent=question.parent,
             status=question.status,
-            limit=LARGEST_PAGE if wanted else PAGE,
+            limit=LARGEST_PAGE if wanted or looked else PAGE,
             cursor=cursor,
         )
-        found += [job for job in page if says(job, wanted)]
+        kept = [job for job in page if keeps_all or job.parent is None]
+        folded = folded or len(kept) < len(page.jobs)
+        found += [job for job in kept if says(job, wanted)]
         looked += len(page.jobs)
         last = page.jobs[-1] if page.jobs else last
         cursor = page.cursor
         if cursor is None or len(found) >= PAGE or looked >= question.searched:
-            return found, last, cursor
+            return found, last, cursor, folded
 
 
 def says(job: Snapshot, words: list[str]) -> bool:

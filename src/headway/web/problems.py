@@ -81,7 +81,7 @@ def cannot_be_cancelled(job: Snapshot) -> Response:
 
 
 def too_often(seconds: float) -> Response:
-    """Too many cancels."""
+    """Too many cancels, or wrong tokens."""
     wait = str(max(1, math.ceil(seconds)))
     return _answer(429, "too-often", "Too often", f"Try again in {wait} s.", ("Retry-After", wait))
 

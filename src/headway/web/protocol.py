@@ -263,10 +263,15 @@ class Protocol:
         found: Static | None = yield File(name)
         if found is None:
             return problems.no_such_page()
-        headers = [("ETag", found.etag), ("Cache-Control", "no-cache"), SNIFFING]
-        if _matches(request.header("if-none-match"), found.etag):
+        packed = _takes_gzip(request)
+        etag = f'"{found.digest}.gz"' if packed else f'"{found.digest}"'
+        headers = [("ETag", etag), ("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding"), SNIFFING]
+        if _matches(request.header("if-none-match"), etag):
             return Response(304, headers)
-        return Response(200, [("Content-Type", found.type), *headers], found.body)
+        headers.append(("Content-Type", found.type))
+        if not packed:
+            return Response(200, headers, found.body)
+        return Response(200, [*headers, ("Content-Encoding", "gzip")], found.packed)
 
 
 # What requests say
@@ -296,6 +301,15 @@ def _seconds_to_wait(prefer: str) -> float:
         if name.strip().lower() == "wait" and value.isdecimal() and value.isascii():
             return min(float(value[:6]), LONGEST)
     return 0.0
+
+
+def _takes_gzip(request: Request) -> bool:
+    """Whether a client said so, and did not say that it would rather not."""
+    for one in request.header("accept-encoding").lower().split(","):
+        name, _, quality = one.partition(";")
+        if name.strip() == "gzip":
+            return quality.strip() not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False
 
 
 def _matches(wanted: str, etag: str) -> bool:

@@ -41,9 +41,10 @@ HEAD = (("Content-Type", SSE), *UNBUFFERED)
 
 
 def put_off(request: Request, reason: str, seconds: float) -> Response:
-    """A stream that ends at once, so that the client comes back later."""
+    """A stream that ends at once, so that the client comes back later; meanwhile it holds no connection."""
     wait = _milliseconds(seconds, request.chance)
-    return Response(200, [*HEAD], b"retry: %d\n\n" % wait + bye(reason, wait))
+    head = [*HEAD, ("Connection", "close")] if request.hangs_up else [*HEAD]
+    return Response(200, head, b"retry: %d\n\n" % wait + bye(reason, wait))
 
 
 class Conversation:
@@ -137,17 +138,17 @@ class Conversation:
     def _events_of(self, changed: dict[str, News]) -> Part[bytes]:
         events = []
         for id, news in changed.items():
-            view = yield from self._look_at(id, news.snapshot)
+            grant = self._grant_of(news.snapshot)
+            view = View(id, grant, news.snapshot) if grant else (yield from self._look_at(id, news.snapshot))
             if self._is_news(view):
                 events.append(self._event(view, news))
-        return b"".join(events)
+        return events[0] if len(events) == 1 else b"".join(events)
 
     def _look_at(self, id: str, snapshot: Snapshot | None) -> Part[View]:
         """What this client may see of a job, asked again where its scope is another."""
-        if snapshot is not None:
-            known = self._grant_by_scope(snapshot) or self._known_grant(snapshot)
-            if known is not None:
-                return View(id, known, snapshot)
+        known = self._grant_of(snapshot)
+        if known is not None:
+            return View(id, known, snapshot)
         if id not in self.ids:
             return View(id, None, None)
         view = yield from seen(id, snapshot)
@@ -155,7 +156,13 @@ class Conversation:
             self.grants[id] = (view.snapshot.scope, view.grant)
         return view
 
-    def _known_grant(self, snapshot: Snapshot) -> Grant | None:
+    def _grant_of(self, snapshot: Snapshot | None) -> Grant | None:
+        """What is known to have been granted."""
+        if snapshot is None:
+            return None
+        by_scope = self._grant_by_scope(snapshot) if self.scope_grants else None
+        if by_scope is not None:
+            return by_scope
         scope, grant = self.grants.get(snapshot.id, (None, None))
         return grant if scope == snapshot.scope else None
 
@@ -189,7 +196,8 @@ class Conversation:
             return False
         if known is not None and look is not None and look[0] < known[0]:
             return False
-        self.shown.pop(view.id, None)
+        if self.scopes:
+            self.shown.pop(view.id, None)
         self.shown[view.id] = look
         if len(self.shown) > REMEMBERED + len(self.ids):
             del self.shown[next(iter(self.shown))]

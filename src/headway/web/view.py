@@ -22,7 +22,7 @@ FINISHED = ENDED | {"gone"}
 """What a client need not wait for any longer."""
 
 
-class View(Struct):
+class View(Struct, gc=False):
     """What somebody may see of an id: the job; that it is waited for (no snapshot); or nothing (no grant)."""
 
     id: str

@@ -87,6 +87,7 @@ def _asked(request: HttpRequest, inside: str) -> Request:
         scheme=request.scheme or "http",
         native=request,
         chance=random.random(),  # noqa: S311 - it spreads clients in time, and keeps no secret
+        hangs_up=getattr(request, "scope", {}).get("http_version", "").startswith("1"),
     )
 
 

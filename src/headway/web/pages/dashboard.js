@@ -47,9 +47,10 @@ function route() {
   parts.list.hidden = Boolean(id);
   if (!id) {
     const status = STATUSES.find(([key]) => key === (asked.get("status") ?? "")) ?? STATUSES[0];
-    const wanted = { scope: asked.get("scope") ?? "", text: asked.get("text") ?? "", statuses: status[2] };
+    const wanted = { scope: asked.get("scope") ?? "", text: asked.get("text") ?? "", statuses: status[2], folded: !asked.get("children") && !asked.get("text") };
     if (!typing && text.value.trim() !== wanted.text) text.value = wanted.text;
     list.show(wanted);
+    byId("children").ariaPressed = String(!wanted.folded);
     drawFilter(status[0], wanted.scope);
     drawList();
   }
@@ -136,7 +137,7 @@ function drawFilter(status, scope) {
 function drawList() {
   const { order, loaded, filter, live, moreLive, complete, unseen } = list;
   const count = live ? `${live}${moreLive ? "+" : ""}` : "";
-  const narrowed = Boolean(filter.scope || filter.text || filter.statuses?.length);
+  const narrowed = Boolean(filter.scope || filter.text || filter.statuses?.length || list.folded);
   put(radios[1].children[1], count);
   byId("start").hidden = !loaded || narrowed || order.length > 0;
   byId("none").hidden = !loaded || !narrowed || order.length > 0;
@@ -214,6 +215,7 @@ byId("statuses").addEventListener("keydown", ({ key }) => {
   next.click();
   next.focus();
 });
+byId("children").onclick = () => choose("children", asked.get("children") ? "" : "1");
 parts.newer.onclick = () => scrollTo({ top: 0 });
 byId("help").onclick = () => keys.showModal();
 document.addEventListener("keydown", (event) => {

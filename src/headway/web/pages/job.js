@@ -2,9 +2,9 @@
 // A job's page: all that is known of one job, live.
 /** @import {Snapshot, Stage} from "../headway/headway.js" */
 import { addressOf, ask } from "./asking.js";
-import { describe, watch } from "./headway.js";
+import { describe, follows, later, watch } from "./headway.js";
 import { JobList } from "./list.js";
-import { about, aged, ago, follows, moment, seconds } from "./moments.js";
+import { about, ago, moment, seconds } from "./moments.js";
 import { isolated, keep, make, put } from "./nodes.js";
 import { note, Picture } from "./rate.js";
 
@@ -130,7 +130,7 @@ export class JobPage {
 
   get #aged() {
     const job = /** @type {Owned} */ (this.job);
-    return /** @type {Owned} */ ({ ...(this.offline ? job : aged(job, (performance.now() - this.#at) / 1e3)), ...this.#beside });
+    return /** @type {Owned} */ ({ ...(this.offline ? job : later(job, (performance.now() - this.#at) / 1e3)), ...this.#beside });
   }
 
   draw() {

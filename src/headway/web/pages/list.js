@@ -1,11 +1,11 @@
 // @ts-check
 // Many jobs, newest first: only rows on screen are in the page, and only these are listened to.
 /** @import {Snapshot} from "../headway/headway.js" */
-/** @typedef {{scope?: string, parent?: string, statuses?: readonly string[], text?: string}} Filter */
-/** @typedef {{jobs: Snapshot[], next: string | null, until: [string, string] | null, live: number, more_live: boolean}} Answer */
+/** @typedef {{scope?: string, parent?: string, statuses?: readonly string[], text?: string, folded?: boolean}} Filter */
+/** @typedef {{jobs: Snapshot[], next: string | null, until: [string, string] | null, live: number, more_live: boolean, folded: boolean}} Answer */
 import { addressOf, ask } from "./asking.js";
-import { describe, watch } from "./headway.js";
-import { aged, ago, follows } from "./moments.js";
+import { describe, follows, later, watch } from "./headway.js";
+import { ago } from "./moments.js";
 import { make, put } from "./nodes.js";
 import { note } from "./rate.js";
 
@@ -58,6 +58,8 @@ export class JobList {
   loaded = false;
   live = 0;
   moreLive = false;
+  /** Whether jobs that are part of others were left out. */
+  folded = false;
   /** How many came at the top, out of sight. */
   unseen = 0;
   offline = false;
@@ -116,6 +118,7 @@ export class JobList {
     page.jobs.forEach((job) => this.#take(job));
     this.live = page.live;
     this.moreLive = page.more_live;
+    this.folded = page.folded;
     const added = this.#sort().filter((id) => !before.has(id) && this.loaded && !gap).length;
     this.loaded = true;
     this.#hold(added);
@@ -198,7 +201,7 @@ export class JobList {
     for (const [id, at] of shown) {
       const job = /** @type {Snapshot} */ (this.jobs.get(id)), row = this.#rows.get(id) ?? new Row(job);
       this.#rows.set(id, row);
-      row.draw(this.offline ? job : aged(job, (performance.now() - this.#heard.get(id)) / 1e3), this.offline);
+      row.draw(this.offline ? job : later(job, (performance.now() - this.#heard.get(id)) / 1e3), this.offline);
       row.node.style.transform = `translateY(${at * this.#height}px)`;
       row.node.ariaPosInSet = String(at + 1);
       row.node.ariaSetSize = this.#next ? "-1" : String(this.order.length);
@@ -273,9 +276,10 @@ export class JobList {
   }
 
   #path(cursor = /** @type {string | null} */ (null)) {
-    const { scope, parent, statuses = [], text } = this.filter, query = new URLSearchParams();
+    const { scope, parent, statuses = [], text, folded } = this.filter, query = new URLSearchParams();
     for (const [name, value] of Object.entries({ scope, parent, text, cursor })) if (value) query.set(name, value);
     statuses.forEach((status) => query.append("status", status));
+    if (folded) query.set("children", "0");
     return `overview?${query}`;
   }
 }

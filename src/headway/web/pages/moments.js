@@ -1,6 +1,5 @@
 // @ts-check
-// Times, as people read them, and how a job reads some seconds later.
-/** @import {Snapshot} from "../headway/headway.js" */
+// Times, as people read them.
 
 const STEPS = /** @type {const} */ ([[86400, "day"], [3600, "hour"], [60, "minute"]]);
 const relative = new Intl.RelativeTimeFormat("en", { style: "narrow" });
@@ -28,18 +27,3 @@ export function moment(at) {
 
 /** The time of day of what is not known to the second. @param {number} at */
 export const about = (at) => (new Date(at).toDateString() === new Date().toDateString() ? `about ${minute.format(at)}` : `about ${day.format(at)}, ${minute.format(at)}`);
-
-/** Whether a state may be shown after another: what comes late never moves a bar back.
- * @param {Snapshot} job @param {Snapshot} [shown] */
-export const follows = (job, shown) => !shown || job.version > shown.version
-  || (job.version === shown.version && !(seconds(job.read_at) < seconds(shown.read_at)));
-
-/** How it reads some seconds later, when no word came since. @param {Snapshot} job @returns {Snapshot} */
-export function aged(job, age = 0) {
-  const by = { elapsed: 1, idle_for: 1, silent_for: 1, remaining: -1, remaining_low: -1, remaining_high: -1 };
-  const moves = job.status === "running" ? Object.entries(by) : job.status === "stalled" ? [["silent_for", 1]] : [];
-  const later = /** @type {any} */ ({ ...job });
-  for (const [name, direction] of moves) if (later[name] != null) later[name] = Math.max(0, later[name] + Number(direction) * age);
-  if (job.read_at) later.read_at = new Date((seconds(job.read_at) + age) * 1000).toISOString();
-  return later;
-}

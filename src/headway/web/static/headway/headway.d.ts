@@ -162,6 +162,12 @@ export function watch(
   options?: Options,
 ): () => void;
 
+/** Whether a state may be shown after another: what comes late never moves a bar back. */
+export function follows(job: Snapshot, shown?: Snapshot): boolean;
+
+/** How a job reads some seconds later, when no word came since. */
+export function later(job: Snapshot, seconds?: number): Snapshot;
+
 /** A bar for one job. */
 export class HeadwayProgress extends HTMLElement {
   /** Where the job is: `…/jobs/ID`. */
