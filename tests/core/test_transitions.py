@@ -105,6 +105,12 @@ def test_a_retry_after_a_request_that_was_seen_is_cancelled_by_the_store():
     assert (retry.head.status, retry.head.cancel) == ("cancelled", "requested")
 
 
+def test_a_retry_that_arrives_late_changes_nothing_of_a_job_that_was_cancelled_after_a_loss():
+    cancelled = transitions.request_cancel(head_in("pending"), START).head
+    retry = replace(head_in("running"), attempt=2, status="retrying", step=1)
+    assert transitions.report(cancelled, retry, START) == transitions.Decision("ended")
+
+
 def test_what_the_creator_says_never_replaces_what_a_worker_claimed():
     running = head_in("running")
     for status in ("pending", "failed", "cancelled"):

@@ -69,7 +69,7 @@ def report(old: Head | None, new: Head, now: datetime) -> Decision:
         return Decision(refused)
     head = _inheriting(new, old)
     if new.status == "retrying" and head.cancel is not None:
-        return _cancelled_by_store(old, now)
+        return Decision("ended") if old.ended else _cancelled_by_store(old, now)
     if _order(new) == _order(old) and head.cancel == old.cancel and not old.stalled(now):
         return Decision("heartbeat", _renewed(head, old, now))
     return Decision("applied", _stamped(head, old, now), rings=True)

@@ -263,6 +263,7 @@ class TransactionalStore(Store):
             now = now._replace(error=wire.encode_error(error))
         if decision.restarts:
             now = now._replace(error=now.error if decision.head.phase == 0 else None)
+        if decision.restarts or (old is not None and decision.head.attempt > old.head.attempt):
             kept.drop_parts(decision.head.id)
         now = now._replace(head=decision.head)
         kept.put(now)

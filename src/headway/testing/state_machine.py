@@ -189,6 +189,8 @@ class Model:
         decision = transitions.report(old and old.head, record.head, self.clock())
         if decision.head is not None:
             job = old or Job(decision.head, record)
+            if decision.head.attempt > job.head.attempt:
+                job = job._replace(parts={})
             job = job._replace(head=decision.head, facts=record)
             if record.details is not None:
                 job = job._replace(details=record.details, details_version=decision.head.version)

@@ -284,6 +284,20 @@ class Order(Scene):
         assert worker.report(count=3).accepted
         assert (known(store).status, known(store).attempt) == ("running", 2)
 
+    def test_a_higher_attempt_leaves_behind_what_was_counted_for_a_lower_one(
+        self, store: Store, worker: Worker, empty: Lose
+    ) -> None:
+        worker.claim(run="worker-0")
+        worker.claim()
+        empty("job")
+        stranger = Worker(store, run=None)
+        stranger.reserve()
+        told(store, part(stranger, count=5))
+        assert worker.report(count=3).accepted
+        assert known(store).count == 3
+        told(store, part(worker, count=4))
+        assert known(store).count == 7
+
     def test_versions_rise_with_each_change_and_after_a_loss(
         self, store: Store, worker: Worker, empty: Lose, tick: Act
     ) -> None:

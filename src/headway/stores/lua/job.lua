@@ -115,13 +115,14 @@ end
 local function apply(decision, record, told)
     rang = rang or decision.rings or false
     if not decision.head or decision.outcome == 'same' then return end
+    local risen = head and decision.head.attempt > head.attempt
     head = decision.head
     if record then
         redis.call('HSET', JOB, 'facts', record.facts)
         keep_details(record, decision.restarts)
     end
     if told then redis.call('HSET', JOB, 'told', told) end
-    if decision.restarts or decision.outcome == 'rebuilt' then drop_parts() end
+    if decision.restarts or risen or decision.outcome == 'rebuilt' then drop_parts() end
     if decision.restarts and phase(head) > 0 then redis.call('HDEL', JOB, 'told') end
 end
 

@@ -153,7 +153,9 @@ local function report(old, new, now)
     local why = refused(old, new)
     if why then return {outcome = why} end
     local head = inheriting(new, old)
-    if new.status == 'retrying' and head.cancel then return cancelled_by_store(old, now) end
+    if new.status == 'retrying' and head.cancel then
+        return ended(old) and {outcome = 'ended'} or cancelled_by_store(old, now)
+    end
     if compare(new, old) == 0 and head.cancel == old.cancel and not stalled(old, now) then
         return {outcome = 'heartbeat', head = renewed(head, old, now)}
     end

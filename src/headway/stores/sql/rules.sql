@@ -177,6 +177,10 @@ BEGIN
         ELSE known.cancel
     END;
     IF told.status = 'retrying' AND told.cancel IS NOT NULL THEN
+        IF phase = 3 THEN
+            outcome := 'ended';
+            RETURN;
+        END IF;
         outcome := 'applied';
         head := headway.cancelled_by_store(known, now);
         head.facts := told.facts;

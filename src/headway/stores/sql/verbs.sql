@@ -300,6 +300,8 @@ DECLARE
     outcome text;
     rings boolean;
     changed boolean;
+    rises boolean;
+    details_version bigint;
 BEGIN
     LOOP
         SELECT * INTO known FROM headway.job WHERE job.id = name FOR UPDATE;
@@ -308,14 +310,20 @@ BEGIN
         rings := false;
         changed := false;
         FOR told IN SELECT one FROM jsonb_array_elements(records) AS one LOOP
+            rises := head.id IS NULL OR (told ->> 'attempt')::bigint > head.attempt;
             decision := headway.report(
                 head,
-                jsonb_populate_record(CASE WHEN head.id IS NULL THEN headway.blank() ELSE head END, told),
+                jsonb_populate_record(CASE WHEN rises THEN headway.blank() ELSE head END, told),
                 headway.clock()
             );
             outcome := decision.outcome;
             IF (decision.head).id IS NOT NULL THEN
+                details_version := coalesce(head.details_version, 0);
                 head := decision.head;
+                IF rises THEN
+                    DELETE FROM headway.part WHERE part.job = name;
+                    head.details_version := details_version;
+                END IF;
                 changed := true;
                 rings := rings OR decision.rings;
                 IF told ? 'details' THEN
