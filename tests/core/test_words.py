@@ -205,9 +205,9 @@ def test_the_worker_knows_best_how_long_a_standstill_is_nothing_unusual():
 
 
 def test_a_run_that_is_longer_than_usual_is_said_to_be():
-    long = {"elapsed": 460.0, "usual": 360.0}
+    long = {"elapsed": 541.0, "usual": 360.0}
     assert words.worries(running(**long)) == ["longer than usual (usually 6 min)"]
-    assert words.worries(running(elapsed=440.0, usual=360.0)) == []
+    assert words.worries(running(elapsed=540.0, usual=360.0)) == []
     assert words.worries(running(elapsed=4.0, usual=0.1)) == [], "a job of seconds"
     assert words.worries(ended("completed", **long)) == []
     estimate = {"remaining": 36.0, "remaining_low": 30.0, "remaining_high": 45.0}

@@ -281,7 +281,7 @@ def test_a_parent_follows_what_items_weigh_in_a_child_of_another_process(hw):
         process = spawn.Process(target=read_ten_small_files, args=arguments)
         process.start()
         assert paused.wait(60)
-        seen = eventually(lambda: (found := hw.get(parent.id)).percent == 10 and found.remaining and found)
+        seen = eventually(lambda: (now := hw.get(parent.id)).percent == 10 and now.remaining and now, 60)
         (child,) = hw.find(parent=parent.id)
         assert seen.remaining > child.elapsed, "ten of eleven are done, but a tenth of the work"
         assert (child.count, child.total, child.percent) == (10, 11, 10)
