@@ -16,6 +16,7 @@ from headway.queues.lifecycle import Label
 from headway.stores.memory import MemoryStore
 from headway.testing import FaultyStore
 from headway.testing.queue_bodies import HostileStore
+from headway.worker import publisher
 
 LABEL = Label()
 
@@ -110,6 +111,82 @@ def test_what_was_told_while_the_store_was_away_arrives_when_it_is_back(clerk, s
     clerk.end("1", result=1)
     store.failing = False
     assert eventually(lambda: clerk.headway.get("1").status == "completed")
+
+
+class AtHand(MemoryStore):
+    """Notes which thread exchanges what: the statuses that are told, and the ids that are claimed."""
+
+    def __init__(self):
+        super().__init__()
+        self.exchanged = []
+
+    def is_at_hand(self):
+        return True
+
+    def exchange(self, claims, records=(), *others):
+        self._note([one.status for one in records], [record.id for record, _ in claims])
+        answers = super().write(records, *others)
+        return [self.open(one, exclusive=exclusive) for one, exclusive in claims], answers
+
+    def write(self, records, parts=(), listening=()):
+        self._note([one.status for one in records], [])
+        return super().write(records, parts, listening)
+
+    def _note(self, statuses, ids):
+        if statuses or ids:
+            self.exchanged.append((threading.get_ident(), statuses, ids))
+
+
+@pytest.fixture
+def at_hand():
+    """A clerk whose store is at hand, after its first contact."""
+    hw = headway.Headway(AtHand())
+    clerk = Clerk("a queue", hw)
+    clerk.start("0", "tasks.work", LABEL)
+    clerk.end("0")
+    hw.store.exchanged.clear()
+    yield clerk
+    hw.close()
+
+
+def test_who_waits_asks_in_its_own_thread_where_the_store_is_at_hand(at_hand):
+    assert at_hand.start("1", "tasks.work", LABEL)
+    at_hand.end("1")
+    here = threading.get_ident()
+    assert at_hand.headway.store.exchanged == [(here, [], ["1"]), (here, ["completed"], [])]
+
+
+def test_an_end_that_may_wait_goes_out_with_the_next_beginning(at_hand, monkeypatch):
+    monkeypatch.setattr(publisher, "SOON", 30)  # for as long as it takes
+    at_hand.headway._publisher._brisk_until = time.monotonic() + 60
+    at_hand.start("1", "tasks.work", LABEL)
+    at_hand.end("1", later=True)
+    at_hand.start("2", "tasks.work", LABEL)
+    assert [told for _, *told in at_hand.headway.store.exchanged] == [[[], ["1"]], [["completed"], ["2"]]]
+    assert at_hand.headway.get("1").status == "completed"
+    at_hand.end("2")
+
+
+def test_an_end_that_may_wait_does_not_wait_long_for_company(at_hand):
+    for id in ("1", "2"):
+        at_hand.start(id, "tasks.work", LABEL)
+        at_hand.end(id, later=True)
+    assert eventually(lambda: at_hand.headway.get("2").status == "completed")
+
+
+def test_an_end_that_may_wait_arrives_before_its_process_ends(at_hand, monkeypatch):
+    monkeypatch.setattr(publisher, "SOON", 30)
+    at_hand.headway._publisher._brisk_until = time.monotonic() + 60
+    at_hand.start("1", "tasks.work", LABEL)
+    at_hand.end("1", later=True)
+    at_hand.flush()
+    assert at_hand.headway.get("1").status == "completed"
+
+
+def test_a_cancelled_task_does_not_start_however_quick_its_claim_is(at_hand):
+    at_hand.enqueue("1", "tasks.work", LABEL)
+    assert at_hand.headway.cancel("1")
+    assert at_hand.start("1", "tasks.work", LABEL) is False
 
 
 def test_a_late_reservation_never_reopens_an_end(clerk, store):

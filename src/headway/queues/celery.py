@@ -47,8 +47,9 @@ class Reports(Canvas):
         self._app = app
         self._node: str | None = None
         for name in ("before_task_publish", "worker_init", "task_prerun", "task_success", "task_failure",
-                     "task_retry", "task_revoked", "task_postrun", "worker_process_shutdown"):  # fmt: skip
+                     "task_retry", "task_revoked", "task_postrun"):  # fmt: skip
             getattr(signals, name).connect(clerk.harmless(getattr(self, f"_{name}")), weak=False)
+        signals.worker_process_shutdown.connect(clerk.flush, weak=False)
         app.on_after_finalize.connect(clerk.harmless(self._wrap_all), weak=False)
         if app.finalized:
             self._wrap_all()
@@ -59,8 +60,7 @@ class Reports(Canvas):
                 self._app.current_task.request.headway_retries = True
                 self._clerk.end(headers["id"], sys.exc_info()[1], status="retrying")
         elif self._concerns(sender, headers):
-            label = self._label(sender, headers.get("headway"), *body[:2])
-            headers["headway"] = packed(label)
+            headers["headway"] = packed(label := self._label(sender, headers.get("headway"), *body[:2]))
             self._clerk.enqueue(headers["id"], sender, label)
 
     def _task_prerun(self, task_id: str, task: Any, args: Any, kwargs: Any, **_: Any) -> None:
@@ -100,9 +100,6 @@ class Reports(Canvas):
                 again = state == "REJECTED" and getattr(retval, "requeue", False)
                 left = "cancelled" if delivery.stops else "retrying" if again else "stopped"
                 self._clerk.end(task_id, status=left)
-
-    def _worker_process_shutdown(self, **_: Any) -> None:
-        self._clerk.flush()
 
     def _worker_init(self, sender: Any, **_: Any) -> None:
         self._node = sender.hostname

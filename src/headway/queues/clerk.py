@@ -250,9 +250,9 @@ class Clerk:
         if errand is not None:
             await errand.wait_async(PATIENCE / 4)
 
-    def flush(self) -> None:
+    def flush(self, **_: Any) -> None:
         """This process is about to end: what was told has arrived when this returns, if the store answers."""
-        self._publisher.flush(PATIENCE)
+        self.harmless(self._publisher.flush)(PATIENCE)
 
     def release(self, id: object) -> None:
         """It has left this process, and somebody else will say how."""

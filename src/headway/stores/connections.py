@@ -115,7 +115,7 @@ class Connections(Generic[C]):
     def _wait_for_a_place(self) -> list[C]:
         """Wait until one more may be in use; those that nobody uses."""
         deadline = time.monotonic() + PATIENCE
-        while not self._has_place(bell := threads.Bell()):
+        while (bell := self._bell_or_place()) is not None:
             left = deadline - time.monotonic()
             if left <= 0:
                 reason = f"all {self._limit} connections of this process were in use for {PATIENCE:g} s"
@@ -123,13 +123,15 @@ class Connections(Generic[C]):
             bell.wait_in_callers_thread(left)
         return self._idle_here()
 
-    def _has_place(self, bell: threads.Bell) -> bool:
+    def _bell_or_place(self) -> threads.Bell | None:
+        """None: one more is in use now; else what rings when it is worth trying again."""
         with self._lock:
             if self._used < self._limit:
                 self._used += 1
-                return True
+                return None
+            bell = threads.Bell()
             self._waiting.append(bell)
-            return False
+            return bell
 
     def _leave_the_place(self) -> None:
         with self._lock:

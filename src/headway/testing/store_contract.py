@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from headway.core.errors import InvalidValue
-from headway.core.snapshot import ENDED, LEASE, PARTS, Details, Error, Message, Stage
+from headway.core.snapshot import ENDED, LEASE, PARTS, Details, Error, Message, Snapshot, Stage
 from headway.core.transitions import moment
 from headway.stores.contract import Profile
 from headway.testing.life_cycle import CELLS
@@ -207,6 +207,19 @@ class Order(Scene):
         assert worker.send(*records, end).outcome == "applied"
         assert worker.send(*reversed(records)).outcome == "ended"
         assert (known(store).status, known(store).count) == ("completed", 4)
+
+    def test_reports_are_taken_in_before_the_claims_that_come_with_them(
+        self, store: Store, worker: Worker
+    ) -> None:
+        worker.claim()
+        end = worker.record(step=1, status="failed")
+        claims = [(worker.record(run="worker-2", attempt=0), True), (Snapshot(id="other", run="1"), False)]
+        (again, other), answers = store.exchange(claims, [end], listening=["nobody's"])
+        assert answers["job"].outcome == "applied" and answers["nobody's"].outcome == "missing"
+        assert again.opened and (again.opened.attempt, again.run) == (2, "worker-2")
+        assert other.opened and other.opened.id == "other"
+        (held,), answers = store.exchange([(worker.record(run="worker-3", attempt=0), True)])
+        assert (held.outcome, held.snapshot and held.snapshot.attempt, answers) == ("held", 2, {})
 
     def test_a_write_that_comes_twice_counts_once(self, store: Store, worker: Worker) -> None:
         worker.claim()

@@ -143,7 +143,9 @@ class JobEntry:
         self._publisher.wake()
 
     def _wait(self, event: str, at_most: float) -> None:
-        if self._has_happened(event) or (self._publisher.tell_here(self) and self._has_happened(event)):
+        if not self.owned or self._has_happened(event):
+            return
+        if self._publisher.tell_here(self) and self._has_happened(event):
             return
         bell = threads.Bell()
         with self._told_when(event, bell.ring) as still_to_come:
