@@ -12,7 +12,8 @@ pytestmark = pytest.mark.timeout(240)
 
 ELSEWHERE = """
 import os, select, signal, subprocess, sys
-import asyncio, click, multiprocessing.util, pathlib, platformdirs, rich.console, rich.progress, sqlite3, tqdm.auto
+import asyncio, click, multiprocessing.util, pathlib, platformdirs, psycopg, sqlite3
+import rich.console, rich.progress, tqdm.auto
 for name in ("fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"):
     sys.modules[name] = None
 gone = {
@@ -46,9 +47,9 @@ def test_every_module_that_needs_no_framework_can_be_imported(store):
         elsewhere(
             """
 import importlib, pkgutil, headway
-from headway.core.errors import MissingPackage
+others = ("headway.web.", "headway.queues.", "headway.testing.")
 for found in pkgutil.walk_packages(headway.__path__, "headway."):
-    if not found.name.startswith(("headway.web.", "headway.queues.", "headway.testing.", "headway.stores.redis")):
+    if not found.name.startswith(others):
         importlib.import_module(found.name)
 print("all")
 """,
