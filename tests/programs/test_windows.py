@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import PureWindowsPath
 
 import pytest
 from tests.programs.scene import finish, jobs, one_job, script, start
 
 from headway.programs.command import STOPPED_BY_CTRL_C, fate, leave_as
+from headway.stores import files, sqlite
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -113,3 +115,29 @@ except KeyboardInterrupt:
     print("interrupted")
 """
     assert finish(elsewhere(text, store))[1] == b"interrupted\n"
+
+
+class There(PureWindowsPath):
+    """A path of Windows, already absolute."""
+
+    def expanduser(self):
+        return self
+
+    def absolute(self):
+        return self
+
+
+PATHS = {
+    r"C:\app\jobs": ("sqlite:///C:/app/jobs", "file:///C:/app/jobs"),
+    r"D:\my jobs\50%#é": ("sqlite:///D:/my jobs/50%25%23%C3%A9", "file:///D:/my jobs/50%25%23%C3%A9"),
+    r"\\server\share\jobs": ("sqlite://///server/share/jobs", "file:////server/share/jobs"),
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_url_names_a_path_with_a_drive_or_a_server_and_the_path_the_url(path, monkeypatch):
+    for module, url in zip((sqlite, files), PATHS[path], strict=True):
+        monkeypatch.setattr(module, "Path", There)
+        monkeypatch.setattr(sys, "platform", "win32")
+        assert module.url_of(There(path)) == url
+        assert str(module.path_of(url)) == path
