@@ -1,16 +1,22 @@
-"""A command's output on its way through us: byte for byte, by a terminal of its own where ours is one."""
+"""A command's output on its way through us: byte for byte, by a terminal of its own where ours is one.
+
+Windows has no terminals that a program could make, so there a command always writes into a pipe.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
-import termios
+import sys
 import time
 from contextlib import suppress
 
 from headway import threads
 from headway.programs.output import Output
+
+if sys.platform != "win32":
+    import fcntl
+    import pty
+    import termios
 
 CHUNK = 65_536
 IDLE = 0.5
@@ -28,26 +34,32 @@ class Channel:
     def __init__(self, target: int) -> None:
         self._target = target
         self.output = Output()
-        self.is_terminal = os.isatty(target)
-        self._ours, self.theirs = pty.openpty() if self.is_terminal else os.pipe()
-        if self.is_terminal:
-            self._set_up()
+        self.is_terminal = sys.platform != "win32" and os.isatty(target)
+        self._ours, self.theirs = self._opened()
         self._done = threads.Bell()
         self._moved_at = time.monotonic()
 
-    def _set_up(self) -> None:
-        """Like our own terminal, except that ours alone turns line feeds into new lines."""
+    def _opened(self) -> tuple[int, int]:
+        """A pipe, or a terminal like our own, except that ours alone turns line feeds into new lines."""
+        if sys.platform == "win32" or not self.is_terminal:
+            return os.pipe()
+        ours, theirs = pty.openpty()
         attributes = termios.tcgetattr(self._target)
         attributes[1] &= ~termios.OPOST
-        termios.tcsetattr(self.theirs, termios.TCSANOW, attributes)
-        self.resize()
+        termios.tcsetattr(theirs, termios.TCSANOW, attributes)
+        self._resize(theirs)
+        return ours, theirs
 
     def resize(self) -> None:
         """As large as our own terminal."""
         if self.is_terminal:
+            self._resize(self.theirs if self.theirs >= 0 else self._ours)
+
+    def _resize(self, terminal: int) -> None:
+        if sys.platform != "win32":
             with suppress(OSError):
                 size = fcntl.ioctl(self._target, termios.TIOCGWINSZ, bytes(8))
-                fcntl.ioctl(self.theirs if self.theirs >= 0 else self._ours, termios.TIOCSWINSZ, size)
+                fcntl.ioctl(terminal, termios.TIOCSWINSZ, size)
 
     def start(self) -> None:
         """The command has its end by now: begin to pass on."""
@@ -98,4 +110,5 @@ def channels() -> tuple[list[Channel], int, int]:
 
 
 def _same(one: int, other: int) -> bool:
-    return os.path.sameopenfile(one, other)
+    """Whether both lead to one place; on Windows only files have a number by which that is known."""
+    return os.path.sameopenfile(one, other) and os.fstat(one).st_ino != 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,6 +36,8 @@ FROM_TERMINAL = ("SIGINT", "SIGQUIT")
 """What a terminal sends to all that run in its foreground, the command included."""
 LEFT = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 """Signals by which somebody stops a command; any other is a failure of its own."""
+STOPPED_BY_CTRL_C = 0xC000013A
+"""The exit status by which Windows says so."""
 
 
 class CannotStart(HeadwayError):
@@ -94,10 +96,19 @@ def run_program(
     attempt = _reserved(headway, id, name, scope)
     run = {"url": headway.store.url, "id": id, "attempt": attempt, "owner": os.getpid()}
     run |= {"name": name, "scope": scope, "grace": grace}
-    child = _started(words, inside.environment(run, headway.store.url))
+    words, launched = _without_launcher(words)
+    child = _started(words, inside.environment(run, headway.store.url) | launched)
     status = _attended(child, [])
     _told(headway, id, attempt, status)
     return status
+
+
+def _without_launcher(words: Sequence[str]) -> tuple[Sequence[str], dict[str, str]]:
+    """On Windows an environment's python.exe only starts the real one, whose parent we must be."""
+    base = getattr(sys, "_base_executable", sys.executable)
+    if sys.platform != "win32" or words[0] != sys.executable or base == sys.executable:
+        return words, {}
+    return [base, *words[1:]], {"__PYVENV_LAUNCHER__": sys.executable}
 
 
 def _reserved(headway: Headway, id: str, name: str, scope: str | None) -> int:
@@ -132,11 +143,14 @@ def _started(
     def start(words: list[str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(words, env=os.environ | variables, stdout=stdout, stderr=stderr)  # noqa: S603 - the user's own
 
+    if sys.platform == "win32":  # which finds programs that are no .exe only if it is told what they are
+        words = [shutil.which(words[0]) or words[0], *words[1:]]
+
     try:
         try:
             return start(list(words))
         except OSError as error:
-            if error.errno != errno.ENOEXEC:
+            if error.errno != errno.ENOEXEC or sys.platform == "win32":
                 raise
             return start(["/bin/sh", *words])  # a script that does not say whose: as shells do
     except OSError as error:
@@ -149,6 +163,8 @@ def fate(status: int, *, asked: bool) -> tuple[str, str]:
         return "cancelled", ""
     if status == 0:
         return "completed", ""
+    if status == STOPPED_BY_CTRL_C:
+        return "stopped", ""
     if status > 0:
         return "failed", f"exit status {status}"
     name = signal_name(-status)
@@ -238,8 +254,10 @@ def _passing_on_signals(child: subprocess.Popen[bytes], streams: Sequence[Channe
         for stream in streams:
             stream.resize()
 
-    numbers = {signal.Signals[name]: pass_on for name in PASSED_ON}
-    handlers = {**numbers, **({signal.SIGWINCH: resize} if streams else {})}
+    handlers: dict[Any, Any] = {getattr(signal, name, None): pass_on for name in PASSED_ON}
+    if streams:
+        handlers[getattr(signal, "SIGWINCH", None)] = resize
+    handlers.pop(None, None)  # Windows has few of them
     before = {}
     for number, handler in handlers.items():
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -252,7 +270,9 @@ def _passing_on_signals(child: subprocess.Popen[bytes], streams: Sequence[Channe
 
 
 def _in_foreground() -> bool:
-    """Whether a terminal sends what is typed there to us and the command alike."""
+    """Whether a terminal sends what is typed there to us and the command alike; on Windows it always does."""
+    if sys.platform == "win32":
+        return True
     try:
         with Path("/dev/tty").open("rb", buffering=0) as terminal:
             return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
@@ -262,7 +282,9 @@ def _in_foreground() -> bool:
 
 def leave_as(status: int) -> NoReturn:
     """Exit as the command did, by the same signal where it was one."""
-    if status < 0:
+    if status < 0 and sys.platform != "win32":
+        import resource
+
         sys.stdout.flush()
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # one core is enough
@@ -270,4 +292,4 @@ def leave_as(status: int) -> NoReturn:
                 signal.signal(-status, signal.SIG_DFL)
             os.kill(os.getpid(), -status)
         status = 128 - status
-    sys.exit(status)
+    sys.exit(status if status < 2**31 else status - 2**32)  # of the two ways to read 32 bits, the one for C

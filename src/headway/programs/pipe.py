@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import stat
+import sys
 from typing import TYPE_CHECKING
 
 from headway.programs.channel import CHUNK, write_all
@@ -37,6 +38,7 @@ def copy(source: int, target: int, job: Job, *, lines: bool) -> None:
 
 
 def _read(source: int, job: Job) -> bytes:
-    while not select.select([source], [], [], LOOK)[0]:
-        job.checkpoint()
+    if sys.platform != "win32":  # there only sockets can be waited for
+        while not select.select([source], [], [], LOOK)[0]:
+            job.checkpoint()
     return os.read(source, CHUNK)

@@ -6,6 +6,7 @@ is told from here, because only here it is known.
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import signal
@@ -34,6 +35,14 @@ def begin(run: dict[str, Any]) -> None:
     atexit.register(_at_exit, job, os.getpid())  # after the publisher's, so that it comes first
 
 
+def _ask_to_stop(name: str) -> None:
+    """Send ourselves a signal; on Windows any of them would end us at once, so Ctrl-C is imitated."""
+    if sys.platform == "win32" and name == "SIGINT":
+        _thread.interrupt_main()
+    else:
+        os.kill(os.getpid(), getattr(signal, name, signal.SIGTERM))
+
+
 class ProgramJob(MirrorJob):
     """The job of this process.
 
@@ -55,8 +64,8 @@ class ProgramJob(MirrorJob):
             threads.start(self._stop_program)
 
     def _stop_program(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-            os.kill(os.getpid(), number)
+        for name in ("SIGINT", "SIGTERM", "SIGKILL"):
+            _ask_to_stop(name)
             time.sleep(self.grace)
 
 

@@ -11,6 +11,7 @@ import functools
 import inspect
 import os
 import platform
+import sys
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -497,7 +498,7 @@ def _gone(record: Snapshot | None) -> bool | None:
     """Whether the process that holds a job has ended; None where that cannot be known from here."""
     host, _, rest = (record.worker or "").partition(":") if record else ("", "", "")
     pid = rest.partition(":")[0]
-    if host != platform.node() or not pid.isdecimal():
+    if host != platform.node() or not pid.isdecimal() or sys.platform == "win32":  # signal 0 is Ctrl-C there
         return None
     try:
         os.kill(int(pid), 0)

@@ -22,7 +22,7 @@ import time
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count, islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
@@ -722,7 +722,11 @@ def path_of(url: str) -> Path:
 
 def url_of(path: Path) -> str:
     """The URL that names a folder."""
-    return "file:///" + quote(path.absolute().as_posix().lstrip("/"), safe="/:~ @")
+    return _url(path.absolute())
+
+
+def _url(path: PurePath) -> str:
+    return "file:///" + quote(path.as_posix().removeprefix("/"), safe="/:~ @")
 
 
 def _file_system(path: Path) -> str:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 Direction = Literal["asked", "answered"]
 
 HOST = "127.0.0.1"
+UNIX: int = getattr(socket, "AF_UNIX", -1)
+"""Windows has none."""
 CHUNK = 64 * 1024
 HELD = 1024 * 1024
 """Bytes of one direction that are held before no more are read."""
@@ -324,8 +326,8 @@ class _Pipe:
             return
         self._try_at = None
         if self._server is None:
-            unix = isinstance(self._address, str)
-            self._server = socket.socket(socket.AF_UNIX if unix else socket.AF_INET, socket.SOCK_STREAM)
+            family = UNIX if isinstance(self._address, str) else socket.AF_INET
+            self._server = socket.socket(family, socket.SOCK_STREAM)
             _prepare(self._server)
         code = self._server.connect_ex(self._address)
         if code in {0, errno.EISCONN}:
@@ -513,7 +515,7 @@ def _bound(port: int) -> socket.socket:
     """A socket that holds a port, which another of ours may hold, too."""
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if sys.platform != "linux":  # there the option above is enough for a port on which nobody listens
+    if sys.platform not in {"linux", "win32"}:  # where the option above is enough if nobody listens
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     made.bind((HOST, port))
     return made
@@ -521,7 +523,7 @@ def _bound(port: int) -> socket.socket:
 
 def _prepare(made: socket.socket) -> None:
     made.settimeout(0)
-    if made.family != socket.AF_UNIX:
+    if made.family != UNIX:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
