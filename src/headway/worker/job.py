@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import time
 from base64 import urlsafe_b64encode
 from collections import deque
@@ -17,7 +16,7 @@ from headway.core import arguments, text
 from headway.core import snapshot as limits
 from headway.core.errors import AlreadyRunning, Cancelled, InvalidValue
 from headway.core.snapshot import Details, Error, Level, Message, Number, Snapshot
-from headway.worker.bar import Bar, shown
+from headway.worker.bar import Bar, in_event_loop, shown
 from headway.worker.current import enter, holder, leave
 from headway.worker.decorator import decorated
 from headway.worker.stage import Stage
@@ -264,7 +263,7 @@ class Job(Bar):
             Cancelled: The job was cancelled before it started.
         """
         entry = self._start()
-        if entry is not None and not _in_event_loop():
+        if entry is not None and not in_event_loop():
             entry.wait_opened()
             self._look_before_starting()
         return self
@@ -418,7 +417,7 @@ class Job(Bar):
         for stage in list(self._stages.values()):
             stage.over = stage.over or status == "completed"
         entry.finish(status, self)
-        if wait and not _in_event_loop():
+        if wait and not in_event_loop():
             entry.wait_delivered()
 
     # What the publisher asks and tells
@@ -534,9 +533,3 @@ def error_of(error: BaseException | str) -> Error:
         type=text.line(type(error).__qualname__, limits.NAME),
         detail=text.block(lines[-limits.ERROR_DETAIL :], limits.ERROR_DETAIL),
     )
-
-
-def _in_event_loop() -> bool:
-    """Whether we run inside an event loop, which must not be blocked."""
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
