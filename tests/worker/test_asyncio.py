@@ -53,6 +53,22 @@ async def test_an_asynchronous_loop_is_a_job(hw):
     assert (end.status, end.count, end.percent) == ("completed", 5, 100)
 
 
+class Both:
+    """What both loops go over, as the results of a library that knows both worlds."""
+
+    def __iter__(self):
+        return iter(range(3))
+
+    def __aiter__(self):
+        return numbers(3)
+
+
+async def test_what_is_gone_over_either_way_is_gone_over_as_we_run(hw):
+    assert [number async for number in hw.track(Both(), "Here", id="here")] == [0, 1, 2]
+    await asyncio.to_thread(lambda: list(hw.track(Both(), "In a thread", id="thread", total=3)))
+    assert [hw.get(id).count for id in ("here", "thread")] == [3, 3]
+
+
 async def test_an_asynchronous_loop_that_is_left_has_stopped(hw):
     async for number in hw.track(numbers(5), "Rows", id="one"):
         if number == 3:

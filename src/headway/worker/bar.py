@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -316,10 +317,17 @@ def over(
     end: Ended,
     weight: Callable[[Any], Number] | None = None,
 ) -> Any:
-    """An iterator over the same items, synchronous or asynchronous as they are."""
-    if isinstance(iterable, AsyncIterable):
+    """An iterator over the same items, synchronous or asynchronous as they are; where both, as we run."""
+    both = isinstance(iterable, AsyncIterable) and isinstance(iterable, Iterable)
+    if in_event_loop() if both else isinstance(iterable, AsyncIterable):
         return AsyncLoop(iterable, begin, end)
     return Loop().over(iterable, begin, end, weight)
+
+
+def in_event_loop() -> bool:
+    """Whether we run inside an event loop, which must not be blocked."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def _summed(ended: Sequence[Position]) -> Loop:

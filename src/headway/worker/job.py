@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import time
 from base64 import urlsafe_b64encode
 from collections import deque
@@ -17,7 +16,7 @@ from headway.core import arguments, text
 from headway.core import snapshot as limits
 from headway.core.errors import AlreadyRunning, Cancelled, InvalidValue
 from headway.core.snapshot import Details, Error, Level, Message, Number, Snapshot
-from headway.worker.bar import Bar, shown
+from headway.worker.bar import Bar, in_event_loop, shown
 from headway.worker.current import enter, holder, leave
 from headway.worker.decorator import decorated
 from headway.worker.stage import Stage
@@ -263,7 +262,7 @@ class Job(Bar):
             AlreadyRunning: A live job holds the id, and this one is exclusive.
             Cancelled: The job was cancelled before it started.
         """
-        waits = not _in_event_loop()
+        waits = not in_event_loop()
         entry = self._start(waits=waits)
         if entry is not None and waits:
             entry.wait_opened()
@@ -420,7 +419,7 @@ class Job(Bar):
             return
         for stage in list(self._stages.values()):
             stage.over = stage.over or status == "completed"
-        wait = wait and not _in_event_loop()
+        wait = wait and not in_event_loop()
         entry.finish(status, self, waits=wait or later)
         if wait:
             entry.wait_delivered()
@@ -538,9 +537,3 @@ def error_of(error: BaseException | str) -> Error:
         type=text.line(type(error).__qualname__, limits.NAME),
         detail=text.block(lines[-limits.ERROR_DETAIL :], limits.ERROR_DETAIL),
     )
-
-
-def _in_event_loop() -> bool:
-    """Whether we run inside an event loop, which must not be blocked."""
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
