@@ -1,4 +1,4 @@
-"""Install what tests need that Python packages do not bring: Redis 7, PgBouncer, libfaketime, Chromium.
+"""Install what tests need that Python packages do not bring: servers, proxies, libfaketime, Chromium.
 
 The system's package manager does it where it may.  Elsewhere one line says what to install; without these the
 tests that need them are skipped, and with CI=true they fail.
@@ -18,6 +18,7 @@ INSTALL = {
 }
 PACKAGES = {
     "redis-server": "redis", "pgbouncer": "pgbouncer", "libfaketime": "libfaketime", "chromium": "chromium",
+    "nginx": "nginx", "caddy": "caddy",
 }  # fmt: skip
 ON_DEBIAN = {"redis-server": "redis-server"}
 FAKETIME = ("usr/lib*/**/libfaketime.so.1", "opt/homebrew/lib/**/libfaketime*.dylib")
