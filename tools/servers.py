@@ -1,4 +1,4 @@
-"""Install what tests need that Python packages do not bring: Redis 7, RabbitMQ, PgBouncer, Chromium and more.
+"""Install what tests need that Python packages do not bring: servers, proxies, libfaketime, Chromium.
 
 The system's package manager does it where it may.  Elsewhere one line says what to install; without these the
 tests that need them are skipped, and with CI=true they fail.
@@ -19,10 +19,11 @@ INSTALL = {
 PACKAGES = {
     "redis-server": "redis", "pgbouncer": "pgbouncer", "libfaketime": "libfaketime", "chromium": "chromium",
     "rabbitmq-server": "rabbitmq-server",
+    "nginx": "nginx", "caddy": "caddy",
 }  # fmt: skip
 CALLED = {"apt-get": {"redis-server": "redis-server"}, "brew": {"rabbitmq-server": "rabbitmq"}}
 """Where a manager calls a package otherwise."""
-SERVICES = ("redis-server", "rabbitmq-server")
+SERVICES = ("redis-server", "rabbitmq-server", "nginx", "caddy")
 SYSTEMD = Path("/run/systemd/system")
 FAKETIME = ("usr/lib*/**/libfaketime.so.1", "opt/homebrew/lib/**/libfaketime*.dylib")
 # Debian starts a server as soon as it is installed, unless the machine is told to be at rest.

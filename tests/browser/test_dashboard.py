@@ -345,6 +345,18 @@ def test_a_store_that_goes_away_is_said_to_and_what_was_known_stays(page, names)
         eventually(lambda: said(page, ".row .percent") == "50%" if names() else False, 30)
 
 
+def test_children_are_folded_into_what_they_are_part_of(store, dashboard, page, names):
+    run(FAILS, store)
+    page.goto(dashboard.address)
+    eventually(lambda: names() == ["Nightly"])
+    page.get_by_role("button", name="Children").click()
+    eventually(lambda: names() == ["Picture", "Nightly"])
+    page.get_by_role("button", name="Children").click()
+    eventually(lambda: names() == ["Nightly"])
+    page.get_by_role("searchbox").fill("picture")
+    eventually(lambda: names() == ["Picture"])
+
+
 # Cancel
 
 
