@@ -125,7 +125,8 @@ def show_speed() -> None:
         update, estimate = _costs(known)
         verdict = held(update, UPDATE), held(estimate, budget)
         rows.append([name, f"{update:.2f}", verdict[0], f"{estimate:.0f}", verdict[1]])
-    show("Microseconds of a core, the best of several", ("", "an update", "2", "an estimate", "100, 200"), rows)
+    columns = ("", "an update", "2", "an estimate", "100, 200")
+    show("Microseconds of the processor, the best of several", columns, rows)
 
 
 def _costs(history: list[Profile]) -> tuple[float, float]:
