@@ -96,6 +96,23 @@ def test_a_steady_job_ends_when_its_pace_says():
     assert low < 50 < high
 
 
+@pytest.mark.parametrize("power", [2.0, 1.5, 0.6])
+def test_a_pace_that_changes_steadily_is_foretold(power):
+    estimator = after(*((100 * (n / 100) ** power, float(n)) for n in range(1, 41)))
+    now = 100 * 0.4**power
+    seconds, low, high = estimator.remaining(now)
+    assert seconds == pytest.approx(100 - now, rel=0.1), "as sorting, indexing and warming up do"
+    assert low < 100 - now < high
+
+
+def test_a_pace_that_wavers_is_no_trend():
+    reports, at = [], 0.0
+    for n in range(1, 49):
+        at += 3.0 if n % 24 > 12 else 1.0
+        reports.append((at, float(n)))
+    assert after(*reports).remaining(at)[0] == pytest.approx(at / 48 * 52, rel=0.35)
+
+
 def test_a_stall_is_no_progress_and_makes_the_estimate_longer_never_absurd():
     estimator = after(*((10.0 * n, n) for n in range(1, 6)), total=10)
     said = [estimator.remaining(50.0 + age)[0] for age in (0, 5, 10, 100, 1_000, 100_000)]
