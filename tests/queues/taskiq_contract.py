@@ -36,7 +36,9 @@ async def named(rows):
 def make(url, line, store):
     # Of redis-py 8, which else gives up the wait for a message after 5 s, and the worker with it.
     patient = {"socket_timeout": None}
-    broker = ListQueueBroker(url, queue_name=line, **patient).with_result_backend(RedisAsyncResultBackend(url))
+    broker = ListQueueBroker(url, queue_name=line, **patient).with_result_backend(
+        RedisAsyncResultBackend(url)
+    )
     broker.add_middlewares(SmartRetryMiddleware(default_delay=0, use_jitter=False))
     broker.reports = headway_taskiq.install(broker, store, lease=LEASE, result=True)
     functions = {name: getattr(bodies, name) for name in THREADED} | {"slow": slow, "named": named}
