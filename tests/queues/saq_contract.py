@@ -68,13 +68,7 @@ def settings():
     return headway_saq.install(
         {
             "queue": queue_of(os.environ["LINE"], os.environ["PORT"]),
-            "functions": [
-                *(made(getattr(bodies, name)) for name in THREADED),
-                slow,
-                named,
-                shared,
-                misreported,
-            ],
+            "functions": [*map(made, THREADED), slow, named, shared, misreported],
             "cron_jobs": [saq.CronJob(at_times, cron=os.environ["CRON"])] if "CRON" in os.environ else [],
             "concurrency": 2,
             "shutdown_grace_period_s": 20,

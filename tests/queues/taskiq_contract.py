@@ -1,4 +1,4 @@
-"""Taskiq holds the contract; run in an environment of its own, for taskiq-redis holds redis-py below 8."""
+"""Taskiq holds the contract; run in an environment of its own, for not every version of it does."""
 
 import asyncio
 import os
