@@ -346,10 +346,14 @@ class Publisher:
         claims = self._asked_for([entry for entry in entries if not entry.is_share])
         if not shares:
             return claims
-        for some in (claims, *(self._asked_for([entry]) for entry in shares)):
-            if some:
-                self._exchange((), (), (), some)
+        self._claim_first(claims)
+        for entry in shares:
+            self._claim_first(self._asked_for([entry]))
         return {}
+
+    def _claim_first(self, claims: dict[JobEntry, tuple[Snapshot, bool]]) -> None:
+        if claims:
+            self._exchange((), (), (), claims)
 
     def _asked_for(self, entries: Sequence[JobEntry]) -> dict[JobEntry, tuple[Snapshot, bool]]:
         asked = {entry: self._safely(entry, entry.claim) for entry in entries}
