@@ -33,10 +33,8 @@ class ReportingWorker(Reporting):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.clerk.harmless(
-            lambda: self.clerk.headway.store
-        )()  # loaded, and warned of, once: not in each work horse
-        self.push_exc_handler(self.clerk.harmless(self._abandoned))
+        # Loaded, and warned of where none is named, once: not in each work horse.
+        self.clerk.harmless(lambda: self.clerk.headway.store)()
 
     def perform_job(self, job: Any, *args: Any, **kwargs: Any) -> Any:
         """See `rq.worker.BaseWorker`."""

@@ -89,6 +89,16 @@ class JobEntry:
         return self._finals[0] if self._finals else None
 
     @property
+    def unclaimed(self) -> bool:
+        """Whether it has no answer to its claim yet."""
+        return self.opened is None and not self.over
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it is a share of another job."""
+        return self._parent is not None
+
+    @property
     def ending(self) -> bool:
         """Whether its end, or what it teaches, is still to be delivered."""
         return self._teaches or (self.final is not None and not self.over)

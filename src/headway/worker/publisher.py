@@ -313,8 +313,8 @@ class Publisher:
         records: list[Snapshot] = []
         parts: list[Part] = []
         spoke: list[Reporter] = []
-        claims = self._claims(reporters)
         try:
+            claims = self._claims(reporters)
             for reporter in reporters:
                 if reporter not in claims:
                     told, shares = self._asked(reporter, here=here)
@@ -336,12 +336,28 @@ class Publisher:
             self._tell([entry for entry in claims if entry.urgent or entry.ending], here=here)
 
     def _claims(self, reporters: Sequence[Reporter]) -> dict[JobEntry, tuple[Snapshot, bool]]:
-        """What those ask for who have no answer yet."""
-        claims = {}
-        for reporter in reporters:
-            if isinstance(reporter, JobEntry) and (claim := self._safely(reporter, reporter.claim)):
-                claims[reporter] = claim
-        return claims
+        """What those ask for who have no answer yet.
+
+        A share of a job is claimed by itself: after that job, whose attempt it must know, and before anything
+        is told, because that job may end now.
+        """
+        entries = [one for one in reporters if isinstance(one, JobEntry) and one.unclaimed]
+        shares = [entry for entry in entries if entry.is_share]
+        claims = self._asked_for([entry for entry in entries if not entry.is_share])
+        if not shares:
+            return claims
+        self._claim_first(claims)
+        for entry in shares:
+            self._claim_first(self._asked_for([entry]))
+        return {}
+
+    def _claim_first(self, claims: dict[JobEntry, tuple[Snapshot, bool]]) -> None:
+        if claims:
+            self._exchange((), (), (), claims)
+
+    def _asked_for(self, entries: Sequence[JobEntry]) -> dict[JobEntry, tuple[Snapshot, bool]]:
+        asked = {entry: self._safely(entry, entry.claim) for entry in entries}
+        return {entry: claim for entry, claim in asked.items() if claim is not None}
 
     def _write(
         self,
