@@ -163,10 +163,16 @@ class Publisher:
         return True
 
     def close(self) -> None:
-        """Deliver what is outstanding, and let the thread end."""
+        """Deliver what is outstanding, and let the thread end.
+
+        A store that is away, and was waited for in vain a moment ago, is not waited for again: by a program
+        that closes and then exits.
+        """
         for reporter in list(self._reporters.values()):
             reporter.abandon()
-        self.flush()
+        lately = time.monotonic() - self._in_vain_at < PATIENCE
+        if (self.available or not lately) and not self.flush():
+            self._in_vain_at = time.monotonic()
         self._closing = True
         self._bell.ring()
 
@@ -177,6 +183,7 @@ class Publisher:
         self._running = False
         self._thread = 0
         self._asking_since: float | None = None
+        self._in_vain_at = -PATIENCE
 
     def after_fork(self) -> None:
         """In the child: the thread is gone, and the jobs are the parent's."""
