@@ -183,7 +183,7 @@ class Publisher:
         self._running = False
         self._thread = 0
         self._asking_since: float | None = None
-        self._in_vain_at = -PATIENCE
+        self._in_vain_at: float = -PATIENCE
 
     def after_fork(self) -> None:
         """In the child: the thread is gone, and the jobs are the parent's."""
