@@ -107,7 +107,7 @@ class Publisher:
         self._failures = 0
         self._retry_at = self._tick_at = 0.0
         self._sweep_at = time.monotonic() + SWEEP * random.random()
-        self._warn_at = 0.0
+        self._warn_at = self._in_vain_at = 0.0
         self._closing = False
         self._taught: dict[str, float] = {}
         self._forked()
@@ -183,7 +183,7 @@ class Publisher:
         self._running = False
         self._thread = 0
         self._asking_since: float | None = None
-        self._in_vain_at: float = -PATIENCE
+        self._in_vain_at = -PATIENCE
 
     def after_fork(self) -> None:
         """In the child: the thread is gone, and the jobs are the parent's."""
