@@ -218,6 +218,22 @@ def test_a_store_that_hangs_is_waited_for_once(faulty, shaky):
     eventually(lambda: len(shaky.find(status="completed", limit=200)) == 101)
 
 
+def test_who_closes_and_exits_waits_for_a_store_that_is_away_once(faulty, shaky, monkeypatch):
+    faulty.failing = True
+    shaky.job("Import").start().complete()
+    publisher, waits = shaky._publisher, []
+    flush = publisher.flush
+    monkeypatch.setattr(publisher, "flush", lambda: waits.append(flush(0.1)))
+    shaky.close()
+    publisher.close()  # as at the interpreter's exit
+    assert len(waits) == 1
+    faulty.failing = False
+    eventually(lambda: len(shaky.find(status="completed").jobs) == 1)
+    publisher._in_vain_at -= 3600  # an hour later
+    publisher.close()
+    assert len(waits) == 2
+
+
 def test_a_hanging_store_does_not_hold_up_the_exit_of_the_interpreter(url):
     script = """
     import time

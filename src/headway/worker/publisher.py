@@ -114,7 +114,7 @@ class Publisher:
         self._failures = 0
         self._retry_at = self._tick_at = 0.0
         self._sweep_at = time.monotonic() + SWEEP * random.random()
-        self._warn_at = 0.0
+        self._warn_at = self._in_vain_at = 0.0
         self._closing = False
         self._idle_since = self._brisk_until = 0.0
         self._soon_since: float | None = None
@@ -206,10 +206,16 @@ class Publisher:
         return True
 
     def close(self) -> None:
-        """Deliver what is outstanding, and let the thread end."""
+        """Deliver what is outstanding, and let the thread end.
+
+        A store that is away, and was waited for in vain a moment ago, is not waited for again: by a program
+        that closes and then exits.
+        """
         for reporter in list(self._reporters.values()):
             reporter.abandon()
-        self.flush()
+        lately = time.monotonic() - self._in_vain_at < PATIENCE
+        if (self.available or not lately) and not self.flush():
+            self._in_vain_at = time.monotonic()
         self._closing = True
         self._bell.ring()
 
@@ -222,6 +228,7 @@ class Publisher:
         self._running: bool = False
         self._thread = 0
         self._asking_since: float | None = None
+        self._in_vain_at = -PATIENCE
 
     def after_fork(self) -> None:
         """In the child: the thread is gone, and the jobs are the parent's."""
