@@ -18,20 +18,40 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import psutil
 from bench.rounds import quick
 from bench.table import held, show
+from tests.servers import free_port
+from tests.servers.redis import redis_server
 
 from headway.stores import open_store
 from headway.testing.store_scene import Worker
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 JOBS = 100
 EVERY = 0.5
-WARM, MEASURED, PATIENCE = 2.0, 10.0, 90.0
-STAMP = re.compile(rb'"activity":"(\d+)"')
-WAYS = {"headway": "headway", "sse-starlette": "sse-starlette", "headway, polled": "headway"}
+WARM, MEASURED, PATIENCE = 2.0, 10.0, 120.0
+CURRENT = 2.0
+"""Seconds: who has heard nothing younger at the end is behind."""
+STAMP = re.compile(rb'"(?:activity|description)": ?"(\d+)"')
+STREAM, POLL = "events?id=job{}", "jobs/job{}"
+WAYS = {
+    "headway": STREAM,
+    "sse-starlette": STREAM,
+    "headway, polled": POLL,
+    "celery-progress, polled": POLL,
+}
+"""What is measured, and what its clients ask for."""
+UVICORN = "-m uvicorn --port {port} --log-level error --backlog 8192 bench.watchers_doors:application"
+GUNICORN = (
+    "-m gunicorn --bind 127.0.0.1:{port} --worker-class gthread --threads 8 --worker-connections 8192 "
+    "--keep-alive 10 --backlog 8192 --log-level error bench.watchers_celery:application"
+)
 
 
 @dataclass
@@ -55,12 +75,12 @@ class Load:
 class Watcher(asyncio.Protocol):
     """One client: of a stream, or one that asks every half second."""
 
-    def __init__(self, load: Load, number: int, *, polls: bool) -> None:
+    def __init__(self, load: Load, number: int, path: str) -> None:
         self.load = load
         self.number = number
-        self.polls = polls
-        path = f"jobs/job{number % JOBS}" if polls else f"events?id=job{number % JOBS}"
-        self.request = f"GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        self.polls = "events" not in path
+        where = path.format(number % JOBS)
+        self.request = f"GET /{where} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask."""
@@ -79,62 +99,77 @@ class Watcher(asyncio.Protocol):
                 asyncio.get_running_loop().call_later(EVERY, self._ask)
 
 
-async def clients(port: int, many: int, *, polls: bool) -> None:
+async def clients(port: int, many: int, path: str) -> None:
     """All of them; what they saw goes to standard output as JSON."""
     loop, load = asyncio.get_running_loop(), Load()
     for first in range(0, many, 100):
+        those = range(first, min(many, first + 100))
         await asyncio.gather(
             *(
-                loop.create_connection(lambda n=n: Watcher(load, n, polls=polls), "127.0.0.1", port)  # type: ignore[misc]  # a default binds n
-                for n in range(first, min(many, first + 100))
+                loop.create_connection(lambda n=n: Watcher(load, n, path), "127.0.0.1", port)  # type: ignore[misc]  # a default binds n
+                for n in those
             )
         )
-        await asyncio.sleep(0.05)
-    deadline = time.monotonic() + PATIENCE
-    while len(load.heard) < many and time.monotonic() < deadline:  # noqa: ASYNC110 - no event says so
-        await asyncio.sleep(0.1)
+        deadline = time.monotonic() + PATIENCE
+        while len(load.heard) < those.stop:
+            assert time.monotonic() < deadline, f"only {len(load.heard)} of {many} clients were answered"
+            await asyncio.sleep(0.02)
     await asyncio.sleep(WARM)
     print("ready", flush=True)
     load.measuring = True
     await asyncio.sleep(MEASURED)
     load.measuring = False
     oldest = (time.monotonic_ns() - min(load.heard.values())) / 1e9
+    current = sum(time.monotonic_ns() - written < CURRENT * 1e9 for written in load.heard.values())
     late = sorted(load.late)
-    found = {"events": len(late), "heard": len(load.heard), "oldest": oldest}
+    assert late, "nothing was heard while it was measured"
+    found = {"events": len(late), "current": current, "oldest": oldest}
     found |= {"p50": late[len(late) // 2], "p99": late[len(late) * 99 // 100]}
     print(json.dumps(found), flush=True)
 
 
-def write(url: str) -> None:
+def write(url: str, way: str) -> None:
     """Report each job twice a second, one after another, for ever."""
-    store = open_store(url)
-    workers = [Worker(store, f"job{number}", total=10**6) for number in range(JOBS)]
-    for worker in workers:
-        worker.claim()
+    names = [f"job{number}" for number in range(JOBS)]
+    tells = [_teller(way, url, name) for name in names]
     print("ready", flush=True)
     began, sent = time.monotonic(), 0
     while True:
-        worker = workers[sent % JOBS]
-        worker.report(count=sent, activity=str(time.monotonic_ns()))
+        tells[sent % JOBS](sent, str(time.monotonic_ns()))
         sent += 1
         time.sleep(max(0.0, began + sent * EVERY / JOBS - time.monotonic()))
+
+
+def _teller(way: str, url: str, name: str) -> Callable[[int, str], object]:
+    if way.startswith("celery"):
+        from bench.watchers_celery import recorder
+
+        return recorder(name)
+    worker = Worker(open_store(url), name, total=10**6)
+    worker.claim()
+    return lambda count, text: worker.report(count=count, activity=text)
 
 
 def measure(way: str, many: int) -> list[str]:
     """A row of the table."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        url, port = f"sqlite:///{folder}/jobs.db", 20_000 + os.getpid() % 10_000
-        server = _started(stack, "server", "uvicorn", port, url, WAYS[way])
-        writer = _started(stack, "writer", "write", url)
+        celery, port = way.startswith("celery"), free_port()
+        url = f"sqlite:///{folder}/jobs.db"
+        if celery:
+            url = stack.enter_context(redis_server("valkey")).url
+        own = {"HEADWAY_STORE": url, "DOOR": way.partition(",")[0]}
+        server = _started(stack, (GUNICORN if celery else UVICORN).format(port=port).split(), own)
+        writer = _started(stack, ["-m", "bench.watchers", "write", url, way], own)
         assert writer.stdout is not None
         writer.stdout.readline()
         _wait_for(port)
         process = psutil.Process(server.pid)
+        process = process.children()[0] if celery else process
         empty = process.memory_info().rss
-        load = _started(stack, "clients", "clients", str(port), str(many), way)
+        load = _started(stack, ["-m", "bench.watchers", "clients", str(port), str(many), WAYS[way]], {})
         assert load.stdout is not None
-        load.stdout.readline()
+        assert load.stdout.readline() == "ready\n", "the clients gave up: see above"
         cpu, reads = _cpu(process), _reads(port)
         json_late = _json_late(port, MEASURED - 1) if way != "sse-starlette" else []
         found = json.loads(load.stdout.readline())
@@ -147,24 +182,17 @@ def measure(way: str, many: int) -> list[str]:
         f"{cpu / max(1, found['events']) * 1e6:,.0f}",
         f"{100 * cpu / MEASURED:.0f} %",
         f"{memory / 1024:,.1f}",
-        f"{reads / MEASURED:,.0f}",
+        "" if celery else f"{reads / MEASURED:,.0f}",
         f"{json_late[len(json_late) * 99 // 100] * 1e3:,.0f}" if json_late else "",
-        "all" if found["heard"] == many else f"{found['heard']:,}",
+        "all" if found["current"] == many else f"{found['current']:,}",
         held(found["p99"], 0.5),
     ]
 
 
-def _started(stack: ExitStack, what: str, *words: object) -> subprocess.Popen[str]:
-    if what == "server":
-        _, port, url, door = words
-        command = [sys.executable, "-m", "uvicorn", "--port", str(port), "--log-level", "error"]
-        command += ["--backlog", "8192", "bench.watchers_doors:application"]
-        environment = {"HEADWAY_STORE": str(url), "DOOR": str(door)}
-    else:
-        command, environment = [sys.executable, "-m", "bench.watchers", *map(str, words)], {}
+def _started(stack: ExitStack, words: list[str], own: dict[str, str]) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        command,
-        env=os.environ | environment,
+        [sys.executable, *words],
+        env=os.environ | own,
         cwd=Path(__file__).parents[1],
         stdout=subprocess.PIPE,
         text=True,
@@ -185,7 +213,7 @@ def _wait_for(port: int) -> None:
 
 
 def _reads(port: int) -> int:
-    with urlopen(f"http://127.0.0.1:{port}/reads", timeout=30) as answer:
+    with urlopen(f"http://127.0.0.1:{port}/reads", timeout=PATIENCE) as answer:
         return int(answer.read())
 
 
@@ -193,7 +221,7 @@ def _json_late(port: int, seconds: float) -> list[float]:
     late, deadline = [], time.monotonic() + seconds
     while time.monotonic() < deadline:
         began = time.monotonic()
-        with urlopen(f"http://127.0.0.1:{port}/jobs/job7", timeout=30) as answer:
+        with urlopen(f"http://127.0.0.1:{port}/jobs/job7", timeout=PATIENCE) as answer:
             answer.read()
         late.append(time.monotonic() - began)
         time.sleep(0.05)
@@ -211,13 +239,20 @@ def main() -> None:
         "headway": (1_000,) if quick() else (1_000, 5_000, 10_000),
         "sse-starlette": (1_000,) if quick() else (1_000, 5_000),
         "headway, polled": (500,) if quick() else (500, 1_000),
+        "celery-progress, polled": (500,) if quick() else (500, 1_000),
     }
-    rows = [measure(way, many) for way, ns in sizes.items() for many in ns]
-    title = f"{JOBS} jobs, told twice a second, uvicorn, SQLite, {os.cpu_count()} cores for all processes"
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    rows = [measure(way, many) for way, ns in sizes.items() for many in ns if many < files - 200]
+    if any(many >= files - 200 for ns in sizes.values() for many in ns):
+        print(f"Rows of more than {files - 200:,} clients are left out: raise the hard limit (ulimit -Hn).")
+    title = f"{JOBS} jobs, told twice a second, {os.cpu_count()} cores for all processes"
     columns = ("clients", "events/s", "p50/p99, ms", "µs/event", "of a core", "KiB each")
-    show(title, (*columns, "reads/s", "JSON p99, ms", "heard", "p99 < 0.5 s"), rows)
+    show(title, (*columns, "reads/s", "JSON p99, ms", "current", "p99 < 0.5 s"), rows)
+    print("headway and sse-starlette: uvicorn, SQLite.  celery-progress: gunicorn, 8 threads, Valkey.")
     print("µs/event: CPU of the server for one event delivered.  JSON: a GET of a job meanwhile.")
-    print("reads/s: what the server asked its store.  heard: how many clients had every job's news.\n")
+    print(
+        "reads/s: what the server asked its store.  current: clients with news younger than 2 s at the end.\n"
+    )
 
 
 if __name__ == "__main__":
@@ -225,8 +260,8 @@ if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
     words = [word for word in sys.argv[1:] if not word.startswith("--")]
     if words[:1] == ["write"]:
-        write(words[1])
+        write(words[1], words[2])
     elif words[:1] == ["clients"]:
-        asyncio.run(clients(int(words[1]), int(words[2]), polls="polled" in words[3]))
+        asyncio.run(clients(int(words[1]), int(words[2]), words[3]))
     else:
         main()

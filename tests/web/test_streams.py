@@ -203,7 +203,9 @@ def test_a_server_that_is_told_to_stop_is_not_held_up_by_streams(server, tmp_pat
         streams = [stack.enter_context(crowd.stream(f"id={job.id}")) for _ in range(many)]
         for stream in streams:
             stream.until(status="running")
-        assert running.terminate() < 5 + 5  # and a busy machine may take as long again
+        took = running.terminate()
+        print(f"{server}: {took:.1f} s")  # noqa: T201 - the promise is 5 s
+        assert took < 5 + 5  # and a busy machine may take as long again
         if server in {"uvicorn", "gunicorn-gevent", "gunicorn-gthread"}:
             assert streams[0].named("bye").json["reason"] == "later"
     hw.close()
