@@ -10,6 +10,7 @@ them.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,6 @@ def __getattr__(name: str) -> object:
     if name.endswith("Contract"):
         import pytest
 
-        scene = ["headway.testing.store_scene"] if name == "StoreContract" else []
-        pytest.register_assert_rewrite(_LATER[name], *scene)
+        modules = [_LATER[name], *(["headway.testing.store_scene"] if name == "StoreContract" else [])]
+        pytest.register_assert_rewrite(*(module for module in modules if module not in sys.modules))
     return getattr(import_module(_LATER[name]), name)
