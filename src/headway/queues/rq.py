@@ -23,8 +23,6 @@ class Worker(ReportingWorker, rq.Worker):
 class SimpleWorker(ReportingWorker, rq.SimpleWorker):
     """`rq.SimpleWorker`, reporting."""
 
-    remains = True
-
 
 class SpawnWorker(ReportingWorker, _SpawnWorker):
     """`rq.worker.SpawnWorker`, reporting; from RQ 3 on, before which it runs jobs in a plain `rq.Worker`."""

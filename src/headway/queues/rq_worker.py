@@ -2,7 +2,7 @@
 
 1. A job is told to be tried again before RQ enqueues it: afterwards another worker may be quicker.
 2. To RQ, a job that headway cancelled was stopped on request: it is neither retried nor shown to handlers.
-3. A work horse ends by ``os._exit``; so there each hook waits until its word has arrived.
+3. A work horse ends by ``os._exit``; so each hook waits until its word has arrived.
 """
 
 # mypy: disable-error-code="misc,attr-defined"
@@ -22,13 +22,8 @@ if TYPE_CHECKING:
 
 
 class ReportingWorker(Reporting):
-    """A worker that tells what becomes of its jobs.
+    """A worker that tells what becomes of its jobs."""
 
-    Attributes:
-        remains: Whether the process that runs a job goes on after it.
-    """
-
-    remains = False
     _error: BaseException | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -55,7 +50,7 @@ class ReportingWorker(Reporting):
     def handle_job_success(self, job: Any, *args: Any, **kwargs: Any) -> None:
         """See `rq.worker.BaseWorker`."""
         super().handle_job_success(job, *args, **kwargs)
-        self.clerk.harmless(self.clerk.end)(job.id, result=self._returned, later=self.remains)
+        self.clerk.harmless(self.clerk.end)(job.id, result=self._returned)
 
     def handle_job_retry(self, job: Any, queue: Any, retry: Any, *args: Any, **kwargs: Any) -> None:
         """See `rq.worker.BaseWorker`."""
