@@ -157,7 +157,7 @@ def measure(way: str, many: int) -> list[str]:
         celery, port = way.startswith("celery"), free_port()
         url = f"sqlite:///{folder}/jobs.db"
         if celery:
-            url = stack.enter_context(redis_server("valkey")).url
+            url = stack.enter_context(redis_server("valkey")).url.replace("valkey://", "redis://")
         own = {"HEADWAY_STORE": url, "DOOR": way.partition(",")[0]}
         server = _started(stack, (GUNICORN if celery else UVICORN).format(port=port).split(), own)
         writer = _started(stack, ["-m", "bench.watchers", "write", url, way], own)

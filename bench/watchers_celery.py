@@ -20,7 +20,8 @@ from django.urls import path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-celery = Celery(backend=os.environ["HEADWAY_STORE"], set_as_current=True)
+celery = Celery(backend=os.environ["HEADWAY_STORE"])
+celery.set_default()  # in all threads
 settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="for the bench only")  # noqa: S106
 django.setup()
 
