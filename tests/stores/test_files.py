@@ -880,9 +880,8 @@ class TestRights:
     @pytest.fixture
     def path(self, tmp_path):
         for folder in (tmp_path, *tmp_path.parents):
-            if folder.stat().st_mode & stat.S_IXOTH:
-                break
-            folder.chmod(0o755)
+            if not folder.stat().st_mode & stat.S_IXOTH:
+                folder.chmod(0o755)
         return tmp_path / "jobs"
 
     def test_who_may_only_read_can_watch_and_is_told_when_writing(self, store, worker):

@@ -12,6 +12,8 @@ import pytest
 from tests.processes import eventually
 
 import headway
+from headway.worker.hand import PartReport, hand
+from headway.worker.publisher import Publisher
 
 ROWS = 60
 
@@ -189,3 +191,21 @@ def test_a_part_that_nobody_can_reach_does_not_break_the_work(caplog):
         lost.advance(3)
         assert list(lost.track([1, 2])) == [1, 2]
     assert "cannot be reported" in caplog.text
+
+
+def test_who_waits_for_a_count_is_not_woken_by_word_of_an_earlier_one(faulty, shaky):
+    """Its report was under way when more was counted."""
+    with shaky.job("Import", id="import", total=10):
+        part = hand((faulty.url, "import", 1, None))
+        part._report = PartReport(Publisher(faulty), part, "import", 1, None)
+        faulty.delay = 0.4
+        part.advance()
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(part.flush)
+            time.sleep(0.2)
+            part.advance()
+            part.flush()
+            faulty.delay = 0
+            assert shaky.get("import").count == 2
+            first.result()
+        part._report.publisher.close()

@@ -288,7 +288,7 @@ class PartReport:
         self._step = 0
         self._told: float = 0
         self._telling: float | None = None
-        self._bells: list[threads.Bell] = []
+        self._bells: list[tuple[float, threads.Bell]] = []
         self._begun = False
         self._missed_since: float | None = None
         self._told_at = 0.0
@@ -315,10 +315,11 @@ class PartReport:
     def flush(self) -> None:
         """Wait until the count has arrived, at most a little while."""
         self.begin()
-        if self.over or (self._attempt is not None and self._count() == self._told):
+        count = self._count()
+        if self.over or (self._attempt is not None and count == self._told):
             return
         bell = threads.Bell()
-        self._bells.append(bell)
+        self._bells.append((count, bell))
         self.urgent = True
         self.publisher.wake()
         bell.wait_in_callers_thread(self.publisher.patience())
@@ -372,7 +373,7 @@ class PartReport:
             self._bar._ask_to_stop()
         if answer.status in ENDED or answer.attempt > (self._attempt or answer.attempt):
             self.over = True
-        self._ring()
+        self._ring(None if self.over or answer.outcome == "missing" else self._told)
 
     def _may_be_lost(self) -> bool:
         """Whether the record has changed since: it may have been rebuilt, without what we told of it.
@@ -412,6 +413,11 @@ class PartReport:
     def _count(self) -> Number:
         return shown(self._bar.count)
 
-    def _ring(self) -> None:
-        while self._bells:
-            self._bells.pop().ring()
+    def _ring(self, told: float | None = None) -> None:
+        """Wake those who wait for no more than what has been told; all of them where nothing will be."""
+        for _ in range(len(self._bells)):
+            count, bell = self._bells.pop(0)
+            if told is None or count <= told:
+                bell.ring()
+            else:
+                self._bells.append((count, bell))
