@@ -75,7 +75,7 @@ class OnRabbitMQ(CeleryQueue):
         self.connection.release()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def broker():
     with redis_server("valkey") as server:
         yield server
@@ -85,7 +85,7 @@ class TestPrefork(QueueContract):
     """Tasks run in children of the worker."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def on_rabbitmq(on_redis, rabbit):
     with closing(OnRabbitMQ(on_redis, rabbit)) as other:
         yield other
@@ -112,7 +112,7 @@ def test_tasks_that_go_by_rabbitmq_complete_and_come_again(on_rabbitmq, tmp_path
     lives(on_rabbitmq, tmp_path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def on_redis(broker, tmp_path_factory):
     store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'headway.db'}"
     with closing(CeleryQueue(broker, store)) as queue:
