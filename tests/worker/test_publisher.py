@@ -2,6 +2,7 @@
 
 # ruff: noqa: PT012 - what is told to raise is a loop, with its body
 
+import ctypes
 import gc
 import logging
 import os
@@ -216,6 +217,19 @@ def test_a_store_that_hangs_is_waited_for_once(faulty, shaky):
     assert time.monotonic() - started < 0.5
     faulty.hanging = False
     eventually(lambda: len(shaky.find(status="completed", limit=200)) == 101)
+
+
+def test_an_end_is_delivered_at_the_exit_though_native_code_held_the_interpreter_in_the_middle_of_a_call(
+    faulty, shaky
+):
+    with shaky.job("Import", id="one", total=10) as job:
+        faulty.delay = 0.1
+        job.advance()
+        eventually(lambda: shaky._publisher._asking_since is not None)
+        ctypes.PyDLL(None).usleep(3_000_000)
+        job.advance()
+    shaky.close()
+    assert (faulty.store.read(["one"])["one"].status, shaky.dropped_writes) == ("completed", 0)
 
 
 def test_who_closes_and_exits_waits_for_a_store_that_is_away_once(faulty, shaky, monkeypatch):

@@ -161,7 +161,9 @@ class JobEntry:
         with self._told_when(event, bell.ring) as still_to_come:
             if still_to_come:
                 self._publisher.wake()
-                bell.wait_in_callers_thread(self._publisher.patience(at_most))
+                patience = self._publisher.patience(at_most)
+                if not bell.wait_in_callers_thread(patience) and patience > 0:
+                    self._publisher.waited_in_vain()
 
     async def _wait_async(self, event: str, at_most: float) -> None:
         import asyncio

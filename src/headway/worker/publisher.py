@@ -42,6 +42,8 @@ IDLE = 10.0
 """Seconds without any job after which the thread ends."""
 SOON = 0.02
 """Seconds for which what need not go out at once waits for company."""
+LEAST_PATIENCE = 0.5
+"""Seconds for which ends are waited for at an exit, however long the call in hand has taken."""
 LONGEST_PAUSE = 5.0
 """Seconds between two tries at a store that is away, at most."""
 QUIET = 60.0
@@ -192,9 +194,15 @@ class Publisher:
         since = self._asking_since
         return patience if since is None else max(0.0, patience - (time.monotonic() - since))
 
+    def waited_in_vain(self) -> None:
+        """An end was waited for, and did not arrive."""
+        self._hung_at = time.monotonic()
+
     def flush(self, timeout: float = PATIENCE) -> bool:
         """Deliver all ends that are outstanding; whether that was done in time."""
-        deadline = time.monotonic() + self._left_of(timeout)
+        # A call in hand for long may mean that this process stood still, as in native code, and not the store.
+        least = LEAST_PATIENCE if time.monotonic() - self._hung_at > PATIENCE else 0.0
+        deadline = time.monotonic() + max(self._left_of(timeout), min(timeout, least))
         self._retry_at = 0.0
         while any(reporter.ending for reporter in list(self._reporters.values())):
             left = deadline - time.monotonic()
@@ -228,7 +236,7 @@ class Publisher:
         self._running: bool = False
         self._thread = 0
         self._asking_since: float | None = None
-        self._in_vain_at = -PATIENCE
+        self._in_vain_at = self._hung_at = -PATIENCE
 
     def after_fork(self) -> None:
         """In the child: the thread is gone, and the jobs are the parent's."""
