@@ -200,7 +200,7 @@ class Publisher:
 
     def flush(self, timeout: float = PATIENCE) -> bool:
         """Deliver all ends that are outstanding; whether that was done in time."""
-        # A call in hand for long may mean that this process stood still, as in native code, and not the store.
+        # A call that lasts may mean that this process stood still, as in native code, and not the store.
         least = LEAST_PATIENCE if time.monotonic() - self._hung_at > PATIENCE else 0.0
         deadline = time.monotonic() + max(self._left_of(timeout), min(timeout, least))
         self._retry_at = 0.0
