@@ -11,6 +11,13 @@ with suppress(ImportError):  # a queue's own environment has none
         settings.register_profile("headway", deadline=None, print_blob=True)
         settings.load_profile("headway")
 
-if hasattr(signal, "SIGHUP"):  # what runs in the background ignores them, and so do those that it starts
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+def pytest_runtest_setup():
+    """Signals as they are in a program of its own, which those that a test starts inherit.
+
+    What runs in the background ignores some, and a server that ran in this process may leave its handlers.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
