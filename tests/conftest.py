@@ -4,6 +4,10 @@ import os
 import signal
 from contextlib import suppress
 
+import pytest
+
+import headway
+
 with suppress(ImportError):  # a queue's own environment has none
     from hypothesis import settings
 
@@ -21,3 +25,17 @@ def pytest_runtest_setup():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """The URL of a store of its own."""
+    return f"sqlite:///{tmp_path / 'jobs.db'}"
+
+
+@pytest.fixture
+def hw(store):
+    """All verbs over that store."""
+    made = headway.connect(store)
+    yield made
+    made.close()

@@ -26,13 +26,6 @@ def store(tmp_path, monkeypatch):
     return url
 
 
-@pytest.fixture
-def hw(store):
-    connected = headway.connect(store)
-    yield connected
-    connected.close()
-
-
 def run(*arguments, timeout=PATIENCE, **variables):
     return subprocess.run(
         command(*arguments),

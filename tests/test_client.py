@@ -10,13 +10,6 @@ from headway.core.errors import InvalidValue, StoreUnavailable, UnknownStore
 from headway.testing import FaultyStore
 
 
-@pytest.fixture
-def hw(tmp_path):
-    made = headway.connect(f"sqlite:///{tmp_path / 'jobs.db'}")
-    yield made
-    made.close()
-
-
 def test_connecting_creates_nothing(tmp_path):
     headway.connect(f"sqlite:///{tmp_path / 'jobs.db'}").close()
     assert list(tmp_path.iterdir()) == []

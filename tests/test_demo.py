@@ -10,7 +10,6 @@ from click.testing import CliRunner
 from tests.emulator import PATIENCE, Terminal
 from tests.emulator import headway as command
 
-import headway
 from headway import cli, demo
 from headway.demo import File
 
@@ -22,13 +21,6 @@ def store(tmp_path, monkeypatch):
     url = f"sqlite:///{tmp_path / 'state' / 'jobs.db'}"
     monkeypatch.setenv("HEADWAY_STORE", url)
     return url
-
-
-@pytest.fixture
-def hw(store):
-    connected = headway.connect(store)
-    yield connected
-    connected.close()
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ from tests.browser.door import HERE
 from tests.processes import eventually, program, run, start
 from tests.servers.redis import redis_server
 
-import headway
-
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
 SERVE = "import sys; from headway.__main__ import main; sys.argv[0] = 'headway'; main()"
 
@@ -72,18 +70,6 @@ def working(script, store, *arguments):
     finally:
         worker.kill()
         worker.communicate()
-
-
-@pytest.fixture
-def store(tmp_path):
-    return f"sqlite:///{tmp_path}/jobs.db"
-
-
-@pytest.fixture
-def hw(store):
-    connected = headway.connect(store)
-    yield connected
-    connected.close()
 
 
 @pytest.fixture

@@ -144,13 +144,6 @@ class TestArq(QueueContract):
     redelivers = False  # not before its time limit and ten seconds are over
 
 
-@pytest.fixture(scope="module")
-def line(queue):
-    line = queue.new_line()
-    with queue.worker(line):
-        yield line
-
-
 def test_an_aborted_job_is_cancelled(queue, line, tmp_path):
     file = tmp_path / "calls"
     id = queue.send("endless", file, line=line)

@@ -90,13 +90,6 @@ class TestDatabaseBackend(QueueContract):
         assert fate(queue, job) == "failed"
 
 
-@pytest.fixture(scope="module")
-def line(queue):
-    line = queue.new_line()
-    with queue.worker(line):
-        yield line
-
-
 def test_a_worker_that_is_asked_to_stop_twice_leaves_its_task_stopped(queue, tmp_path):
     line, file = queue.new_line(), tmp_path / "calls"
     with queue.worker(line) as worker:

@@ -26,3 +26,12 @@ def lives(queue, folder):
     with queue.worker(line):
         job = ended(queue, killed)
     assert (job.status, job.attempt, len(calls(folder / "killed"))) == ("completed", 2, 2)
+
+
+def in_short(contract, queue, line, folder):
+    """Of a contract that runs nightly, what runs every time: completed, tried again, stopped."""
+    contract.test_a_task_that_returns_is_completed(queue, line)
+    contract.test_a_retry_that_succeeds_is_the_next_attempt(queue, line, folder / "retried")
+    contract.test_a_running_task_stops_at_its_next_step_and_is_not_tried_again(
+        queue, line, folder / "stopped"
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import saq
+from tests.queues.lives import in_short
 from tests.servers.redis import redis_server
 
 import headway
@@ -156,20 +157,8 @@ class TestSaq(QueueContract):
     duplicates = False
 
 
-@pytest.fixture(scope="module")
-def line(queue):
-    line = queue.new_line()
-    with queue.worker(line):
-        yield line
-
-
 def test_the_contract_in_short(queue, line, tmp_path):
-    contract = TestSaq()
-    contract.test_a_task_that_returns_is_completed(queue, line)
-    contract.test_a_retry_that_succeeds_is_the_next_attempt(queue, line, tmp_path / "retried")
-    contract.test_a_running_task_stops_at_its_next_step_and_is_not_tried_again(
-        queue, line, tmp_path / "stopped"
-    )
+    in_short(TestSaq(), queue, line, tmp_path)
 
 
 @pytest.mark.parametrize("body", ["shared", "endless"])

@@ -117,13 +117,6 @@ class TestTaskiq(QueueContract):
     redelivers = False  # a list forgets a message when it gives it out
 
 
-@pytest.fixture(scope="module")
-def line(queue):
-    line = queue.new_line()
-    with queue.worker(line):
-        yield line
-
-
 def test_a_task_is_reported_as_its_decorator_says(queue, line):
     job = ended(queue, queue.send("named", [1, 2, 3], line=line))
     assert (job.name, job.total, job.count, job.scope) == ("Import of customers", 3, 3, "user/1")

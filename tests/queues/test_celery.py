@@ -124,13 +124,6 @@ def queue(on_redis):
     return on_redis
 
 
-@pytest.fixture(scope="module")
-def line(queue):
-    line = queue.new_line()
-    with queue.worker(line):
-        yield line
-
-
 def task(queue, line, name, *args, **how):
     """A task's signature, for this line."""
     return queue.app.tasks[f"contract.{name}"].s(*args, **how).set(queue=line)

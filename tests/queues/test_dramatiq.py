@@ -114,13 +114,6 @@ def test_messages_that_go_by_rabbitmq_complete_and_come_again(on_rabbitmq, tmp_p
     lives(on_rabbitmq, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def line(queue):
-    line = queue.new_line()
-    with queue.worker(line):
-        yield line
-
-
 def test_an_asynchronous_actor_is_reported_as_it_says(queue, line):
     job = ended(queue, queue.send("named", [1, 2, 3], line=line))
     assert (job.name, job.total, job.count, job.scope) == ("Import of customers", 3, 3, "user/1")

@@ -82,13 +82,6 @@ class TestHuey(QueueContract):
     stops_at = signal.SIGINT
 
 
-@pytest.fixture(scope="module")
-def line(queue):
-    line = queue.new_line()
-    with queue.worker(line):
-        yield line
-
-
 def test_a_task_is_reported_as_it_says(queue, line):
     id = queue.send("named", [1, 2, 3], line=line)
     job = ended(queue, id)

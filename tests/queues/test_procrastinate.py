@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+from tests.queues.lives import in_short
 from tests.queues.procrastinate_app import make
 from tests.servers.postgres import postgres
 
@@ -81,20 +82,8 @@ class TestProcrastinate(QueueContract):
     limits = False
 
 
-@pytest.fixture(scope="module")
-def line(queue):
-    line = queue.new_line()
-    with queue.worker(line):
-        yield line
-
-
 def test_the_contract_in_short(queue, line, tmp_path):
-    contract = TestProcrastinate()
-    contract.test_a_task_that_returns_is_completed(queue, line)
-    contract.test_a_retry_that_succeeds_is_the_next_attempt(queue, line, tmp_path / "retried")
-    contract.test_a_running_task_stops_at_its_next_step_and_is_not_tried_again(
-        queue, line, tmp_path / "stopped"
-    )
+    in_short(TestProcrastinate(), queue, line, tmp_path)
 
 
 def test_a_job_is_reported_as_its_decorator_says(queue, line):

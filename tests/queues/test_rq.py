@@ -87,13 +87,6 @@ class TestRQ(QueueContract):
     redelivers = False  # not before its maintenance, minutes later
 
 
-@pytest.fixture(scope="module")
-def line(queue):
-    line = queue.new_line()
-    with queue.worker(line):
-        yield line
-
-
 def test_a_stop_command_shows_as_cancelled(queue, line, tmp_path):
     id = queue.send("slow", tmp_path / "calls", 60, line=line)
     until((tmp_path / "calls").exists)

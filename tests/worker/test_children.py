@@ -11,13 +11,6 @@ import pytest
 import headway
 
 
-@pytest.fixture
-def hw(tmp_path):
-    hw = headway.connect(f"sqlite:///{tmp_path / 'jobs.db'}")
-    yield hw
-    hw.close()
-
-
 def measure_country(job, cities):
     with job:
         for _ in job.track(range(cities)):

@@ -33,7 +33,7 @@ class Decision(Struct, frozen=True):
             ``held``, ``cancelled``, ``missing`` and ``no return`` changed nothing.
         head: The head to keep from now on; None when nothing changes.
         rings: Whether watchers should be told.
-        restarts: Whether a new attempt begins, so that parts of the earlier one go.
+        restarts: Whether the record begins anew.  Parts go then, and wherever the attempt rises.
     """
 
     outcome: str

@@ -394,7 +394,8 @@ class Client:
             connection = self._driver.connection_pool.make_connection()
             connection.connect()
             self._connection = connection
-        self._connection.send_packed_command([b"".join(_packed(call.command) for call in calls)])
+        packed = self._connection.pack_commands([call.command for call in calls])
+        self._connection.send_packed_command(packed)
         return [self._answer() for _ in calls]
 
     def _answer(self) -> Any:
@@ -402,15 +403,6 @@ class Client:
             return self._connection.read_response()
         except exceptions.ResponseError as error:
             return error
-
-
-def _packed(words: Sequence[Any]) -> bytes:
-    """A command as the server reads it."""
-    parts = [b"*%d\r\n" % len(words)]
-    for word in words:
-        text = word if isinstance(word, bytes) else str(word).encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(text), text))
-    return b"".join(parts)
 
 
 class Line:

@@ -39,7 +39,9 @@ POLICIES: dict[str, Callable[[], Any]] = {
 """The policies that have a name."""
 UNNOTICED = 30.0
 """Seconds for which a stream lives before Django 5, which under ASGI does not see that a client has gone."""
-KNOWN = {"STORE", "ACCESS", "TASKS", *(name.upper() for name in Settings.__struct_fields__)}
+APART = {"STORE", "ACCESS", "TASKS"}
+"""What is no field of `headway.web.exchange.Settings`."""
+KNOWN = {*APART, *(name.upper() for name in Settings.__struct_fields__)}
 
 
 def given() -> dict[str, Any]:
@@ -96,9 +98,7 @@ def door() -> Door:
         InvalidValue: A setting means nothing.
     """
     policies: list[Policy] = [one if hasattr(one, "grant") else Asking(one) for one in named_policies()]
-    rest = {
-        name.lower(): value for name, value in given().items() if name not in {"STORE", "ACCESS", "TASKS"}
-    }
+    rest = {name.lower(): value for name, value in given().items() if name not in APART}
     if "origins" in rest:
         rest["origins"] = tuple(rest["origins"])
     if django.VERSION < (5, 0):
