@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import os
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from tests.processes import eventually
@@ -270,6 +272,21 @@ def test_a_lost_process_is_believed_only_when_it_is_gone(clerk):
     assert clerk.headway.get("1").worker.endswith(f":{os.getpid()}:node")
     clerk.tell("1", "timed out", "node")
     assert clerk.headway.get("1", details=True).error.text == "It ran longer than its time limit."
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux says what is a zombie")
+def test_a_lost_process_is_gone_though_nobody_has_looked_how_it_ended(clerk, monkeypatch):
+    """As in a container whose first process is no init."""
+    with subprocess.Popen(["sleep", "100"]) as process:
+        monkeypatch.setattr(os, "getpid", lambda: process.pid)
+        clerk.start("1", "tasks.work", LABEL, node="node")
+        monkeypatch.undo()
+        clerk.tell("1", "lost", "node")
+        assert clerk.headway.get("1").status == "running"
+        process.kill()
+        eventually(lambda: Path(f"/proc/{process.pid}/stat").read_text().split()[2] == "Z")
+        clerk.tell("1", "lost", "node")
+    assert clerk.headway.get("1").status == "failed"
 
 
 def test_a_task_that_is_not_to_be_reported_is_not(clerk):

@@ -15,6 +15,7 @@ import sys
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
@@ -506,7 +507,16 @@ def _gone(record: Snapshot | None) -> bool | None:
         return True
     except OSError:
         return None
-    return False
+    return _is_zombie(int(pid))
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether it has ended, and nobody has looked how, as where a container's first process is no init."""
+    try:
+        known = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # there is no such folder but on Linux, or it has gone meanwhile
+        return False
+    return known.rpartition(")")[2].split()[:1] == ["Z"]  # its name stands before, in brackets
 
 
 @functools.cache
