@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -18,6 +19,7 @@ from headway.testing.queue_contract import calls, ended, kill_with_children, unt
 
 FOLDER = Path(mkdtemp(prefix="headway-django-rq-"))
 NEWER = pytest.mark.skipif(int(rq.VERSION.split(".")[0]) < 3, reason="RQ 2 spawns workers of its own")
+COMMITS = pytest.mark.skipif(int(version("django-rq").split(".")[0]) < 4, reason="django-rq 3 does not wait")
 
 
 class Project:
@@ -66,15 +68,10 @@ def project():
     ],
 )
 def test_a_worker_completes_fails_and_cancels(project, tmp_path, name, options):
-    from django.db import transaction
-
-    with transaction.atomic():
-        with enqueueing(scope="user/1"):
-            project.enqueue(name, "succeed", 5)
-        assert not list(project.hw.find(scope="user/1", status="pending"))
-    [pending] = project.hw.find(scope="user/1", status="pending")
+    with enqueueing(scope="user/1"):
+        id = project.enqueue(name, "succeed", 5).id
     with project.worker(name, *options):
-        job = ended(project, pending.id)
+        job = ended(project, id)
         assert (job.status, job.count, job.scope) == ("completed", 5, "user/1")
         file = tmp_path / "calls"
         id = project.enqueue(name, "endless", str(file), retry=rq.Retry(max=3)).id
@@ -85,6 +82,18 @@ def test_a_worker_completes_fails_and_cancels(project, tmp_path, name, options):
         assert ended(project, project.enqueue(name, "fail").id).status == "failed"
 
 
+@COMMITS
+def test_a_job_is_pending_from_the_commit_on(project):
+    from django.db import transaction
+
+    with transaction.atomic():
+        with enqueueing(scope="user/3"):
+            project.enqueue("committed", "succeed", 5)
+        assert not list(project.hw.find(scope="user/3"))
+    assert [job.status for job in project.hw.find(scope="user/3")] == ["pending"]
+
+
+@COMMITS
 def test_what_is_rolled_back_leaves_nothing(project):
     from django.db import transaction
 

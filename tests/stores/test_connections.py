@@ -4,12 +4,15 @@ import os
 import socket
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
+from tests.processes import eventually
 
 from headway.core.errors import InvalidValue, StoreUnavailable
 from headway.stores import connections
 from headway.stores.connections import Connections, split_options, without_secrets
+from headway.threads import Bell
 
 
 class Line:
@@ -101,6 +104,42 @@ def test_a_call_that_waits_too_long_gets_a_clear_error(lines, monkeypatch):
     ):
         pass
     with lines.borrow():
+        pass
+
+
+def test_callers_that_wait_are_served_in_the_order_in_which_they_came(lines):
+    served = []
+
+    def work(place):
+        with lines.borrow():
+            served.append(place)
+            time.sleep(0.001)
+
+    threads = [threading.Thread(target=work, args=[place]) for place in range(50)]
+    with lines.borrow(), lines.borrow():
+        for waiting, thread in enumerate(threads, start=1):
+            thread.start()
+            assert eventually(lambda waiting=waiting: len(lines._line) == waiting, 10)
+    for thread in threads:
+        thread.join(20)
+    turns = [served.index(place) for place in range(50)]
+    assert all(abs(turn - place) <= 1 for place, turn in enumerate(turns))  # two at once
+
+
+def test_a_place_that_is_given_to_a_caller_just_as_it_gives_up_is_not_lost(lines, monkeypatch):
+    others = ExitStack()
+    others.enter_context(lines.borrow())
+    others.enter_context(lines.borrow())
+
+    def give_up_too_late(bell, timeout):
+        others.close()
+        return False
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bell, "wait_in_callers_thread", give_up_too_late)
+        with pytest.raises(StoreUnavailable), lines.borrow():
+            pass
+    with lines.borrow(), lines.borrow():
         pass
 
 

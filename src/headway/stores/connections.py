@@ -6,13 +6,15 @@
 3. A child after a fork closes its copies of the sockets without a word, so that the parent's go on.
 4. Under gevent a socket belongs to the thread of the operating system that made it.  There each such thread
    has connections of its own.
+5. Whoever waits stands in a line, and a place goes from hand to hand.  Were all woken for each place, a
+   thousand that wait would wake each other instead of working.
 """
 
 from __future__ import annotations
 
 import os
 import select
-import time
+from collections import deque
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -110,35 +112,45 @@ class Connections(Generic[C]):
         self._opened: list[C] = []
         self._idle: dict[int, list[C]] = {}
         self._used = 0
-        self._waiting: list[threads.Bell] = []
+        self._line: deque[threads.Bell] = deque()
 
     def _wait_for_a_place(self) -> list[C]:
-        """Wait until one more may be in use; those that nobody uses."""
-        deadline = time.monotonic() + PATIENCE
-        while (bell := self._bell_or_place()) is not None:
-            left = deadline - time.monotonic()
-            if left <= 0:
+        """Wait until one more may be in use, each caller in its turn; those that nobody uses."""
+        bell = self._place_or_bell()
+        if bell is not None:
+            given = False
+            try:
+                given = bell.wait_in_callers_thread(PATIENCE)
+            finally:
+                if not given:
+                    self._leave_the_line(bell)
+            if not given:
                 reason = f"all {self._limit} connections of this process were in use for {PATIENCE:g} s"
                 raise StoreUnavailable(self._url, reason)
-            bell.wait_in_callers_thread(left)
         return self._idle_here()
 
-    def _bell_or_place(self) -> threads.Bell | None:
-        """None: one more is in use now; else what rings when it is worth trying again."""
+    def _place_or_bell(self) -> threads.Bell | None:
+        """None: one more is in use now; else what rings when another's place has become the caller's."""
         with self._lock:
             if self._used < self._limit:
                 self._used += 1
                 return None
             bell = threads.Bell()
-            self._waiting.append(bell)
+            self._line.append(bell)
             return bell
 
     def _leave_the_place(self) -> None:
         with self._lock:
-            self._used = max(0, self._used - 1)
-            waiting, self._waiting = self._waiting, []
-        for bell in waiting:
-            bell.ring()
+            if self._line:
+                self._line.popleft().ring()
+            else:
+                self._used = max(0, self._used - 1)
+
+    def _leave_the_line(self, bell: threads.Bell) -> None:
+        with self._lock, suppress(ValueError):
+            self._line.remove(bell)
+            return
+        self._leave_the_place()  # it was given in this very moment
 
     def _idle_here(self) -> list[C]:
         return self._idle.setdefault(threads.ident() if threads.patched() else 0, [])
