@@ -1,10 +1,14 @@
 """Throughput of a queue's worker: bare, with headway, and with the queue's own way to report progress.
 
 One Valkey is the broker, keeps the results, and keeps headway's records.  Each way has a worker of its own
-that runs one task at a time.  In each round each way, in a new order, sends its tasks while its worker is
-halted (how long that takes is what sending costs), and lets it go (how long it takes until the last task has
-run is its throughput).  Processor time is that of the worker with its children, and does not depend on what
-else the machine does; on a busy one it says more than the clock.
+that runs one task at a time, in arq as many as arq does.  In each round each way, in a new order, sends its
+tasks while all workers are halted (how long that takes is what sending costs), and lets its own go (how long
+it takes until the last task has run is its throughput).  The worker's processor time is that of its children,
+too.  It hardly depends on what else the machine does; on a busy one it says more than the clock.
+
+A task reports one step, as all ways can.  For each further one celery-progress and `save_meta` ask the server
+again; headway does not.  What takes a millisecond waits for it, which leaves the processor to others, or
+computes for it, which does not.
 """
 
 from __future__ import annotations

@@ -26,23 +26,24 @@ import headway
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BODIES = ("empty", "1 ms")
+BODIES = {"empty": "Empty tasks", "waiting": "Tasks that wait 1 ms", "computing": "Tasks that compute 1 ms"}
 OURS = "headway"
 PATIENCE = 60
 BUDGET = 0.95
 
 
 class Round(NamedTuple):
-    """What one task took, in seconds: of the worker's time and its processor's, and the sender's."""
+    """What one task took, in seconds: to be run, and to be sent; on the clock, and of whose processor."""
 
     ran: float
     cpu: float
+    server_cpu: float
     sent: float
     sent_cpu: float
 
 
 class Way:
-    """One way to run tasks: a worker, and a process that sends.
+    """One way to run tasks: a worker, which is halted while it is not measured, and a process that sends.
 
     Attributes:
         rounds: What was measured, by the tasks' body.
@@ -56,20 +57,23 @@ class Way:
         self._done = redis.Redis.from_url(os.environ["BROKER"], socket_timeout=2 * PATIENCE)
 
     def run(self, body: str, count: int) -> Round:
-        """Send tasks to the halted worker, and let it go."""
-        self._worker.send_signal(signal.SIGSTOP)
+        """Send tasks to the halted worker, and let it go until it has run them."""
         sent, sent_cpu = self._send(body, count)
-        cpu, began = self._cpu(), time.perf_counter()
+        cpu, server_cpu, began = self._cpu(), self._server_cpu(), time.perf_counter()
         self._worker.send_signal(signal.SIGCONT)
         self.wait()
         ran = time.perf_counter() - began
         time.sleep(0.2)  # what it does afterwards is its work, too
-        return Round(ran / count, (self._cpu() - cpu) / count, sent / count, sent_cpu / count)
+        self._worker.send_signal(signal.SIGSTOP)
+        cpu, server_cpu = self._cpu() - cpu, self._server_cpu() - server_cpu
+        return Round(ran / count, cpu / count, server_cpu / count, sent / count, sent_cpu / count)
 
     def begin(self) -> None:
         """The first task: the worker is there."""
         self._send("empty", 1)
         self.wait()
+        time.sleep(0.2)  # what it does afterwards
+        self._worker.send_signal(signal.SIGSTOP)
 
     def wait(self) -> None:
         """Until the last task has run."""
@@ -98,6 +102,11 @@ class Way:
         everybody = (self._worker, *self._worker.children(recursive=True))
         return sum(sum(one.cpu_times()[:4]) for one in everybody)
 
+    def _server_cpu(self) -> float:
+        """Processor time of the server, which is broker, keeps results, and is headway's store."""
+        used: Any = self._done.info("cpu")
+        return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
+
 
 def main() -> None:
     """Measure and print."""
@@ -115,8 +124,8 @@ def main() -> None:
                         way.rounds[body].append(measured)
         _check(module, len(BODIES) * (rounds + 1) * (count + 1) + 2)
     print(f"{queue} {version(queue)}, {rounds} rounds of {count} tasks\n")
-    for body in BODIES:
-        _show(body, ways)
+    for body, title in BODIES.items():
+        _show(body, title, ways)
 
 
 @contextmanager
@@ -160,21 +169,21 @@ def _check(module: Any, tasks: int) -> None:
     assert known == with_headway * tasks, f"headway knows {known} of {with_headway * tasks} tasks"
 
 
-def _show(body: str, ways: list[Way]) -> None:
+def _show(body: str, title: str, ways: list[Way]) -> None:
     bare = next(way for way in ways if way.name == BARE)
     rows = []
     for way in ways:
         row = [way.name, f"{1 / way.median(body, 'ran'):,.0f}", f"{way.share(body, bare):.0%}"]
-        for what in ("cpu", "sent", "sent_cpu"):
+        for what in ("cpu", "server_cpu", "sent", "sent_cpu"):
             own = way.median(body, what)
             row.append(f"{own * 1e3:.2f} ({(own - bare.median(body, what)) * 1e3:+.2f})")
         rows.append(row)
-    columns = ("", "tasks/s", "of bare", "worker's CPU", "to send", "sender's CPU")
-    show(f"{'Empty tasks' if body == 'empty' else 'Tasks of 1 ms'}, medians, ms a task", columns, rows)
+    columns = ("", "tasks/s", "of bare", "worker's CPU", "server's CPU", "to send", "sender's CPU")
+    show(f"{title}, medians, ms a task", columns, rows)
     for ours in ways:
         if not ours.name.startswith(OURS):
             continue
-        if body == "1 ms":
+        if body != "empty":
             print(
                 f"Budget: {ours.name} at least {BUDGET:.0%} of bare: {held(-ours.share(body, bare), -BUDGET)}"
             )

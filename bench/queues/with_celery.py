@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import redis
+from bench.queues.bodies import MILLISECOND, compute
 from celery import Celery
 from celery_progress.backend import ProgressRecorder
 
@@ -40,9 +41,14 @@ def made(way: str) -> Any:
     def empty(self: Any) -> None:
         step(self)
 
-    @app.task(name="bench.1 ms", bind=True)
-    def short(self: Any) -> None:
-        time.sleep(0.001)
+    @app.task(name="bench.waiting", bind=True)
+    def waiting(self: Any) -> None:
+        time.sleep(MILLISECOND)
+        step(self)
+
+    @app.task(name="bench.computing", bind=True)
+    def computing(self: Any) -> None:
+        compute()
         step(self)
 
     @app.task(name="bench.last", bind=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 import rq
+from bench.queues.bodies import MILLISECOND, compute
 
 import headway
 from headway.queues import rq as headway_rq
@@ -37,9 +38,15 @@ def empty() -> None:
     step()
 
 
-def short() -> None:
-    """A millisecond."""
-    time.sleep(0.001)
+def waiting() -> None:
+    """Wait for a millisecond."""
+    time.sleep(MILLISECOND)
+    step()
+
+
+def computing() -> None:
+    """Compute for a millisecond."""
+    compute()
     step()
 
 
@@ -80,7 +87,7 @@ def sender(way: str) -> Callable[[str, int], None]:
     """Sends so many jobs of a body, and one more, which says that it has run."""
     made: Any = Queue if way == "headway" else rq.Queue
     queue = made(way, connection=redis.Redis.from_url(os.environ["BROKER"]))
-    bodies = {"empty": empty, "1 ms": short}
+    bodies = {"empty": empty, "waiting": waiting, "computing": computing}
 
     def send(body: str, count: int) -> None:
         for _ in range(count):
