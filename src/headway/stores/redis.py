@@ -18,7 +18,8 @@ from __future__ import annotations
 import selectors
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import asdict, replace
@@ -65,6 +66,10 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 _decode_profile = msgspec.json.Decoder(Profile).decode
 _DURATIONS = ("lease", "retention")
+_MISSING = msgspec.Raw(b"\xc2")
+_HEAD = {field.name: field.default for field in msgspec.structs.fields(Head) if field.name != "id"}
+"""What a head has where a server keeps nothing."""
+_head_of = attrgetter(*Head.__struct_fields__)
 
 
 class RedisStore(Store):
@@ -81,7 +86,7 @@ class RedisStore(Store):
         asked = _opening(record, over, exclusive=exclusive)
         if self._servers.clustered:
             self._find("expect", {"id": record.id, "within": WITHIN})
-        return self._ask([asked])[0].answer_to_open
+        return self._ask([asked])[0].answer_to_open(record)
 
     def write(
         self, records: Sequence[Snapshot], parts: Sequence[Part] = (), listening: Collection[str] = ()
@@ -105,8 +110,9 @@ class RedisStore(Store):
         writing = [one for one in asked if _can_be_kept(one[0])]
         opening = [_opening(record, "anything", exclusive=exclusive) for record, exclusive in claims]
         said = self._ask([*writing, *opening], final=any(record.ended for record in records))
-        opened = [one.answer_to_open for one in said[len(writing) :]]
-        return opened, _answers(asked, said[: len(writing)])
+        opened = said[len(writing) :]
+        answers = [one.answer_to_open(record) for one, (record, _) in zip(opened, claims, strict=True)]
+        return answers, _answers(asked, said[: len(writing)])
 
     def is_at_hand(self) -> bool:
         """See `Store.is_at_hand`."""
@@ -129,7 +135,10 @@ class RedisStore(Store):
         for some in _batches(known):
             calls = [self._job(id, "read", {"brief": not details}) for id in some]
             for id, said in zip(some, self._servers.run(calls), strict=True):
-                record = _snapshot(said[2], said[1], details=details)
+                _, at, (head, totals, *texts) = said
+                record = _snapshot(
+                    (head and _unpack(head), totals and _unpack(totals)), texts, at, details=details
+                )
                 if record is not None:
                     found[id] = record
         return found
@@ -226,11 +235,11 @@ class RedisStore(Store):
 
     def _job(self, id: str, verb: str, asked: dict[str, Any]) -> Call:
         keys = (self._key(id), f"{self._prefix}:parts:{{{id}}}")
-        return Call(_JOB, keys, (self._prefix, self._servers.deployment, id, verb, _pack(asked)))
+        return Call(_JOB, keys, _pack((self._prefix, self._servers.deployment, verb, asked, id)))
 
     def _finding(self, verb: str, asked: dict[str, Any], key: str | None = None) -> Call:
         keys = (key or f"{self._prefix}:{{find}}:due",)
-        return Call(_FIND, keys, (self._prefix, self._servers.deployment, verb, _pack(asked)))
+        return Call(_FIND, keys, _pack((self._prefix, self._servers.deployment, verb, asked)))
 
     def _find(self, verb: str, asked: dict[str, Any]) -> Any:
         return self._servers.run([self._finding(verb, asked)])[0]
@@ -240,20 +249,21 @@ class RedisStore(Store):
         if not asked:
             return []
         answers = self._servers.run([self._job(*one) for one in asked], final=final)
-        said = [_said(id, answer) for (id, *_), answer in zip(asked, answers, strict=True)]
+        said = [_decode_said(answer) for answer in answers]
         if self._servers.clustered:
-            self._tell_others(said)
+            self._tell_others(asked, said)
         return said
 
-    def _tell_others(self, said: Iterable[_Said]) -> None:
+    def _tell_others(self, asked: Iterable[_Asked], said: Iterable[_Said]) -> None:
         """In a Cluster: what a job's change means for keys and channels on other servers."""
         calls = []
-        for one in said:
+        for (id, *_), one in zip(asked, said, strict=True):
             if one.place or one.outcome in {"dropped", "missing"}:
-                calls.append(self._finding("put", {"id": one.id, "place": one.place or None}))
+                calls.append(self._finding("put", {"id": id, "place": one.place or None}))
             if one.rang:
-                channels = {self.channel_of(), self.channel_of(scope=one.scope or None)}
-                calls += [self._finding("ring", {"id": one.id}, channel) for channel in channels]
+                scope = None if isinstance(one.scope, bool) else one.scope
+                channels = {self.channel_of(), self.channel_of(scope=scope)}
+                calls += [self._finding("ring", {"id": id}, channel) for channel in channels]
         if calls:
             with suppress(StoreUnavailable):  # the record is safe; what is missing here is made up for
                 self._servers.run(calls)
@@ -309,48 +319,78 @@ class RedisStore(Store):
             )
 
 
-class _Said(NamedTuple):
+class _Kept(msgspec.Struct, array_like=True, frozen=True):
+    """A record as it was kept; what is not there is False, and what is damaged need not be text."""
+
+    head: dict[str, Any] | bool
+    totals: dict[str, Any] | bool
+    facts: msgspec.Raw
+    details: msgspec.Raw
+    fresh: msgspec.Raw
+    meta: msgspec.Raw
+    told: msgspec.Raw
+
+    def read(self, at: str) -> Snapshot | None:
+        """As it reads at this time of the server's; None where none was kept."""
+        texts = (self.facts, self.details, self.fresh, self.meta, self.told)
+        return _snapshot((self.head, self.totals), [_text(one) for one in texts], at, details=True)
+
+
+class _Said(msgspec.Struct, array_like=True, frozen=True):
     """What a script answered about one job; what is not there is False.
 
     Attributes:
-        record: The record before, as it was kept, and
-        facts: the facts now, where a job was opened.
+        record: Where a job was to be opened: the record before, as it was kept, and
+        facts: the facts now, where they are not those that were told.
     """
 
-    id: str
     outcome: str
     at: str
-    head: dict[str, Any] | Literal[False]
+    head: dict[str, Any] | bool
     details_version: str
     rang: bool
-    place: dict[str, Any] | Literal[False]
-    scope: str | Literal[False]
-    record: Sequence[bytes | None] | None = None
-    facts: bytes | None = None
+    place: dict[str, Any] | bool
+    scope: str | bool
+    record: _Kept | bool
+    facts: msgspec.Raw
 
     @property
     def answer(self) -> Answer:
         """For whoever reported."""
         head = self.head
-        if not head:
+        if isinstance(head, bool):
             return Answer(self.outcome)
         known = (head["version"], head["attempt"], head.get("run"), head["status"], head.get("cancel"))
         return Answer(self.outcome, *known, details_version=int(self.details_version))
 
-    @property
-    def answer_to_open(self) -> Answer:
-        """For whoever opened it."""
-        record = self.record
-        before = None if record is None else _snapshot(record, self.at, details=True)
-        answer = replace(self.answer, snapshot=before)
-        if not answer.accepted or not self.head:
-            return answer
-        return replace(answer, opened=wire.decode_record(_head(self.head), self.facts or b"{}"))
+    def answer_to_open(self, told: Snapshot) -> Answer:
+        """For whoever opened it with this record."""
+        answer = self.answer
+        before = None if isinstance(self.record, bool) else self.record.read(self.at)
+        opened = self._opened(told) if answer.accepted else None
+        return replace(answer, snapshot=before, opened=opened)
+
+    def _opened(self, told: Snapshot) -> Snapshot | None:
+        if isinstance(self.head, bool):
+            return None
+        head, facts = _head(self.head), _text(self.facts)
+        if facts is None:
+            return replace(told, details=None, **(_HEAD | head))
+        return wire.decode_record(Head(id=told.id, **head), facts)
 
 
-def _said(id: str, answered: Any) -> _Said:
-    packed, *opened = answered if isinstance(answered, list) else (answered,)
-    return _Said(id, *_unpack(packed), *opened)
+_decode_said = msgspec.msgpack.Decoder(_Said).decode
+_decode_text = msgspec.msgpack.Decoder(str).decode
+
+
+def _text(packed: msgspec.Raw) -> str | None:
+    """Text that a script answered; None where it is not there, and nothing where it is no text."""
+    if packed == _MISSING:
+        return None
+    try:
+        return _decode_text(packed)
+    except msgspec.DecodeError:
+        return ""
 
 
 class _Watch(Subscription):
@@ -526,7 +566,8 @@ def _of(asked: dict[str, dict[str, list[Any]]], id: str) -> dict[str, list[Any]]
 
 def _answers(asked: Sequence[_Asked], said: Sequence[_Said]) -> dict[str, Answer]:
     """By id; what cannot be kept is missing."""
-    return dict.fromkeys((id for id, *_ in asked), Answer("missing")) | {one.id: one.answer for one in said}
+    heard = iter(said)
+    return {id: next(heard).answer if _can_be_kept(id) else Answer("missing") for id, *_ in asked}
 
 
 def _can_be_kept(id: str) -> bool:
@@ -541,7 +582,8 @@ def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _told(record: Snapshot) -> dict[str, Any]:
     """A record as its script takes it in."""
-    head = {name: value for name, value in asdict(record.head).items() if value is not None}
+    known = zip(Head.__struct_fields__, _head_of(record), strict=True)
+    head = {name: value for name, value in known if value is not None}
     for name in TIMES:
         if name in head:
             head[name] = micros(head[name])
@@ -556,31 +598,35 @@ def _told(record: Snapshot) -> dict[str, Any]:
     }
 
 
-def _head(kept: dict[str, Any]) -> Head:
+def _head(kept: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a head that a script answered; a newer version's may have more than we know."""
+    head = {name: value for name, value in kept.items() if name in _HEAD}
     for name in TIMES:
-        if name in kept:
-            kept[name] = moment(kept[name])
+        if name in head:
+            head[name] = moment(head[name])
     for name in _DURATIONS:
-        kept[name] = float(kept[name])
-    return Head(**{name: kept[name] for name in Head.__struct_fields__ if name in kept})
+        head[name] = float(head[name])
+    return head
 
 
 def _cursor(last: Snapshot) -> str | None:
     return None if last.created_at is None else wire.encode_cursor(last.created_at, last.id)
 
 
-def _snapshot(record: Sequence[bytes | None], at: bytes | str, *, details: bool) -> Snapshot | None:
-    """A record as it is kept, as it reads at this time of the server's; None where none is kept."""
-    head, facts, totals, *beside = record
-    if head is None:
+def _snapshot(
+    known: tuple[Any, Any], texts: Sequence[Any], at: bytes | str, *, details: bool
+) -> Snapshot | None:
+    """A record of this head, these totals and texts as it reads at this time of the server's."""
+    head, totals = known
+    if not head:
         return None
+    facts, *beside = texts
     found = _details(*beside) if details else None
-    return as_read(
-        wire.decode_record(_head(_unpack(head)), facts or b"{}", found), _totals(totals), moment(int(at))
-    )
+    record = wire.decode_record(Head(id=head["id"], **_head(head)), facts or b"{}", found)
+    return as_read(record, _totals(totals), moment(int(at)))
 
 
-def _details(details: bytes | None, fresh: bytes | None, meta: bytes | None, told: bytes | None) -> Details:
+def _details(details: Any, fresh: Any, meta: Any, told: Any) -> Details:
     """Messages, error, result and meta: as last told, without what an earlier attempt left."""
     found = wire.decode_details(details)
     if fresh:
@@ -590,10 +636,9 @@ def _details(details: bytes | None, fresh: bytes | None, meta: bytes | None, tol
     return replace(found, error=wire.decode_error(told)) if told else found
 
 
-def _totals(packed: bytes | None) -> Totals:
-    if packed is None:
+def _totals(kept: Any) -> Totals:
+    if not kept:
         return Totals()
-    kept = _unpack(packed)
     counts = {name[1:] or None: count for name, count in (kept["counts"] or {}).items()}
     return Totals(
         counts, float(kept["weight"]), float(kept["done"]), kept["children"], kept["ended"], kept["failed"]

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "+@connection +@scripting +@pubsub +cluster|slots +cluster|shards +command +time +info +del "
-    "+hdel +hexists +hget +hlen +hmget +hset +hvals +lrange +ltrim +pexpireat +rpush "
+    "+hdel +hget +hlen +hmget +hset +hvals +lrange +ltrim +pexpireat +rpush "
     "+wait +zadd +zrange +zrangebyscore +zrem +zrevrangebyscore"
 )
 """What the scripts and the driver use of a server."""
@@ -77,16 +77,16 @@ class Script:
 
 
 class Call(NamedTuple):
-    """One run of a script."""
+    """One run of a script; what it is told is packed."""
 
     script: Script
     keys: tuple[str, ...]
-    words: tuple[str | bytes, ...]
+    told: bytes
 
     @property
     def command(self) -> tuple[Any, ...]:
         """As the server wants it."""
-        return ("EVALSHA", self.script.hash, len(self.keys), *self.keys, *self.words)
+        return ("EVALSHA", self.script.hash, len(self.keys), *self.keys, self.told)
 
 
 class Servers:

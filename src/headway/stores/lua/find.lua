@@ -1,7 +1,5 @@
 -- All that concerns many jobs, and the profiles.  KEYS: one key of the slot, or the channel to ring.
--- ARGV: prefix, deployment, verb, what is asked.
 
-local VERB, ASKED = ARGV[3], cmsgpack.unpack(ARGV[4])
 local KINDS, RUNS = 1000, 8
 
 -- Ids of one set that come after a place, newest first, each with its creation.

@@ -5,7 +5,9 @@
 
 if redis.replicate_commands then redis.replicate_commands() end -- before Redis 7: the clock is read before writes
 
-local PREFIX, CLUSTERED = ARGV[1], ARGV[2] == 'cluster'
+-- ARGV: packed, what is asked.
+local PREFIX, DEPLOYMENT, VERB, ASKED, ID = unpack(cmsgpack.unpack(ARGV[1]))
+local CLUSTERED = DEPLOYMENT == 'cluster'
 local FIND = PREFIX .. ':{find}:'
 
 -- Microseconds since 1970.

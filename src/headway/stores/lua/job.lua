@@ -1,31 +1,35 @@
--- All that concerns one record.  KEYS: the job, its parts.  ARGV: prefix, deployment, id, verb, what is asked.
+-- All that concerns one record.  KEYS: the job, its parts.
 -- The answer is packed: outcome, now, head, the version that came with its details, whether it rang, its place (in a
--- Cluster: to be given by another call), its scope.  Where a job was opened it is followed by the record before and the
--- facts now, as they were told, which need not be text.
+-- Cluster: to be given by another call), its scope.  Where a job was to be opened the record before follows, and the
+-- facts where they are not those that were told.
 
 local JOB, PARTS = KEYS[1], KEYS[2]
-local ID, VERB, ASKED = ARGV[3], ARGV[4], cmsgpack.unpack(ARGV[5])
 local NOW = clock()
 
 local MOST = 10000               -- parts of one job
 local MARGIN = 3600 * 1000       -- milliseconds for which a record that nobody swept stays
 local AGAIN = 60 * 1000000       -- microseconds after which a job's place is given again
 local LOOK = 300 * 1000000       -- microseconds after which the sweep of a Cluster looks after a live job
-local RECORD = {'head', 'facts', 'totals', 'details', 'fresh', 'meta', 'told'}
+local RECORD = {'head', 'totals', 'facts', 'details', 'fresh', 'meta', 'told'}
+local OPENS = VERB == 'open'
 
--- The record as it is kept; a brief one is without details.
-local function kept_record()
-    return redis.call('HMGET', JOB, unpack(RECORD, 1, ASKED.brief and 3 or #RECORD))
+-- A number that is too long for Lua's own text of it.
+local function text(number)
+    return string.format('%.0f', number)
 end
 
-if VERB == 'read' then return {'read', string.format('%.0f', NOW), kept_record()} end
+if VERB == 'read' then
+    return {'read', text(NOW), redis.call('HMGET', JOB, unpack(RECORD, 1, ASKED.brief and 3 or #RECORD))}
+end
 
-local found = redis.call('HMGET', JOB, 'head', 'totals', 'placed')
-local before = found[1] and cmsgpack.unpack(found[1])
+local found = redis.call('HMGET', JOB, 'placed', 'details_version', unpack(RECORD, 1, OPENS and #RECORD or 2))
+local placed, details_version = tonumber(found[1] or 0), found[2]
+local before = found[3] and cmsgpack.unpack(found[3])
+local totals = found[4] and cmsgpack.unpack(found[4])
+local record = OPENS and {before, totals, unpack(found, 5)}
 local head = before or nil
-local totals = found[2] and cmsgpack.unpack(found[2])
-local placed = tonumber(found[3] or 0)
 local rang = false
+local changed = {} -- fields of the job, false where they go: written once, at the end
 
 local function reads(head)
     return PHASE[head.status] and head.status or (ended(head) and 'stopped') or 'running'
@@ -62,11 +66,26 @@ local function ring(scope)
     redis.call('PUBLISH', PREFIX .. ':all', ID)
 end
 
+local function write_changes()
+    local fields, gone = {}, {}
+    for name, value in pairs(changed) do
+        if value then
+            fields[#fields + 1], fields[#fields + 2] = name, value
+        else
+            gone[#gone + 1] = name
+        end
+    end
+    if fields[1] then redis.call('HSET', JOB, unpack(fields)) end
+    if gone[1] then redis.call('HDEL', JOB, unpack(gone)) end
+    changed = {}
+end
+
 -- Keep the head and what goes with it; its place, where a Cluster must be told of it.
 local function save(placing)
-    local until_then = string.format('%.0f', math.ceil(head.expires_at / 1000) + MARGIN)
-    redis.call('HSET', JOB, 'head', cmsgpack.pack(head))
-    if placing then redis.call('HSET', JOB, 'placed', string.format('%.0f', NOW)) end
+    local until_then = text(math.ceil(head.expires_at / 1000) + MARGIN)
+    changed.head = cmsgpack.pack(head)
+    if placing then changed.placed = text(NOW) end
+    write_changes()
     redis.call('PEXPIREAT', JOB, until_then)
     if totals then redis.call('PEXPIREAT', PARTS, until_then) end
     if not placing then return false end
@@ -81,33 +100,38 @@ local function drop()
     if not CLUSTERED then put(ID, nil) end
 end
 
+-- The server says that its memory is full to a script's first write only, and never to one that deletes.
 local function drop_parts()
-    totals = nil
-    redis.call('DEL', PARTS)
-    redis.call('HDEL', JOB, 'totals')
+    if totals or not before then
+        write_changes()
+        redis.call('DEL', PARTS)
+    end
+    totals, changed.totals = nil, false
 end
 
-local function put_details(details)
-    redis.call('HSET', JOB, 'details', details, 'details_version', string.format('%.0f', head.version))
+local function date_details()
+    details_version = text(head.version)
+    changed.details_version = details_version
 end
 
 -- Messages and meta stay with a new attempt, its own meta counts; error and result go when it has begun.
 local function details_of_next_attempt(record)
-    if redis.call('HEXISTS', JOB, 'details') == 0 then
-        if record.details then put_details(record.details) end
-        return
+    if details_version then
+        changed.meta = record.meta
+        if phase(head) > 0 then changed.fresh = 1 end
+        date_details()
+    elseif record.details then
+        changed.details = record.details
+        date_details()
     end
-    if record.meta then redis.call('HSET', JOB, 'meta', record.meta) end
-    if phase(head) > 0 then redis.call('HSET', JOB, 'fresh', 1) end
-    redis.call('HSET', JOB, 'details_version', string.format('%.0f', head.version))
 end
 
 local function keep_details(record, restarts)
     if restarts then
         details_of_next_attempt(record)
     elseif record.details then
-        put_details(record.details)
-        redis.call('HDEL', JOB, 'fresh', 'meta')
+        changed.details, changed.fresh, changed.meta = record.details, false, false
+        date_details()
     end
 end
 
@@ -118,12 +142,12 @@ local function apply(decision, record, told)
     local risen = head and decision.head.attempt > head.attempt
     head = decision.head
     if record then
-        redis.call('HSET', JOB, 'facts', record.facts)
+        changed.facts = record.facts
         keep_details(record, decision.restarts)
     end
-    if told then redis.call('HSET', JOB, 'told', told) end
+    if told then changed.told = told end
     if decision.restarts or risen or decision.outcome == 'rebuilt' then drop_parts() end
-    if decision.restarts and phase(head) > 0 then redis.call('HDEL', JOB, 'told') end
+    if decision.restarts and phase(head) > 0 then changed.told = false end
 end
 
 local function nothing()
@@ -190,7 +214,7 @@ local function take_parts(parts)
             end
         end
     end
-    if totals then redis.call('HSET', JOB, 'totals', cmsgpack.pack(totals)) end
+    if totals then changed.totals = cmsgpack.pack(totals) end
     return said.outcome
 end
 
@@ -232,27 +256,28 @@ local VERBS = {
     forget = function() return head and forgotten() or 'missing' end,
 }
 
-local record = VERB == 'open' and kept_record()
 local outcome = VERBS[VERB]()
 
-local function answer(rings, placing, details_version)
-    local packed = cmsgpack.pack({
-        outcome, string.format('%.0f', NOW), outcome ~= 'dropped' and head or false, details_version, rings, placing,
-        head and head.scope or false,
+local function answer(rings, placing)
+    return cmsgpack.pack({
+        outcome, text(NOW), outcome ~= 'dropped' and head or false, details_version or '0', rings, placing,
+        head and head.scope or false, record, record and outcome == 'same' and record[3],
     })
-    if not record then return packed end
-    return {packed, record, head and redis.call('HGET', JOB, 'facts')}
 end
 
 if outcome == 'dropped' or not head then
     if not CLUSTERED and VERB == 'sweep' then put(ID, nil) end
-    return answer(outcome == 'dropped', false, '0')
+    details_version = nil
+    return answer(outcome == 'dropped', false)
 end
 local placing = false
 if head ~= before then
     placing = save(moved())
-elseif VERB == 'sweep' then
-    if CLUSTERED then placing = place(head) else put(ID, place(head)) end
+else
+    write_changes()
+    if VERB == 'sweep' then
+        if CLUSTERED then placing = place(head) else put(ID, place(head)) end
+    end
 end
 if rang then ring(head.scope) end
-return answer(rang, placing, redis.call('HGET', JOB, 'details_version') or '0')
+return answer(rang, placing)
