@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Literal, TypedDict
 
@@ -195,7 +196,12 @@ def in_words(function: str) -> str:
 
 def identifier(id: object, namespace: str = "") -> str:
     """The job's id for a queue's: its own where it can be one, after a namespace where it can be guessed."""
-    spelled = _FOREIGN.sub(lambda found: "".join(f"~{byte:02x}" for byte in _bytes(found[0])), str(id))
+    return _identifier(str(id), namespace)
+
+
+@lru_cache(1_024)
+def _identifier(id: str, namespace: str) -> str:
+    spelled = _FOREIGN.sub(lambda found: "".join(f"~{byte:02x}" for byte in _bytes(found[0])), id)
     spelled = f"{namespace}{spelled}"
     if not spelled[:1].isalnum():
         spelled = f"id{spelled}"

@@ -131,8 +131,6 @@ class Delivery(Job):
         if entry is not None and entry.final is None and entry.owned:
             entry.give_up()
 
-    def _facts(self, now: float) -> Snapshot:
-        facts = super()._facts(now)
-        if self._node is None:
-            return facts
-        return replace(facts, worker=text.line(f"{facts.worker}:{self._node}", limits.NAME))
+    def _worker(self) -> str:
+        worker = super()._worker()
+        return worker if self._node is None else text.line(f"{worker}:{self._node}", limits.NAME)

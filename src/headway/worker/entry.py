@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 2.0
 """Seconds for which an end waits to be delivered."""
+_NOTHING_LEFT = dict.fromkeys(LEFT)
 _LEAVES = ENDED | {"retrying"}
 """How a run may leave its job."""
 
@@ -124,8 +125,7 @@ class JobEntry:
         """
         if self.final is None and self.owned:
             state = self._pulse.remembered(self._facts(job, time.monotonic()))
-            state = replace(state, status=status, details=job._details())
-            self._finals.append(replace(state, **dict.fromkeys(LEFT)))
+            self._finals.append(replace(state, status=status, details=job._details(), **_NOTHING_LEFT))
         if waits:
             self.urgent = True
         else:

@@ -454,9 +454,13 @@ class Job(Bar):
             failed_count=self._failed,
             initial=self._initial,
             elapsed=now - self._began if self._began else None,
-            worker=WORKER.format(os.getpid()),
+            worker=self._worker(),
             message_count=self._message_count,
         )
+
+    def _worker(self) -> str:
+        """Who runs it, as ``host:pid``."""
+        return WORKER.format(os.getpid())
 
     def _details(self) -> Details:
         """What is kept beside the record."""

@@ -7,6 +7,7 @@ seconds where more than half a minute is left; in between it counts down.
 from __future__ import annotations
 
 from collections import deque
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -48,7 +49,6 @@ class Pulse:
         self.stages: dict[str, float] = {}
         self._tick = tick
         self._history: Sequence[Profile] = ()
-        self._estimator = Estimator(None, tick=tick)
         self._in_shares = False
         self._left: Range | None = None
         self._estimated = 0.0
@@ -78,7 +78,7 @@ class Pulse:
 
     def remembered(self, state: Snapshot) -> Snapshot:
         """The state with what was felt last, for any thread."""
-        return replace(state, **self._last)
+        return replace(state, **self._last) if self._last else state
 
     def felt(
         self, state: Snapshot, totals: Totals | None, children: Sequence[Snapshot], now: float
@@ -115,8 +115,13 @@ class Pulse:
         took = {stage.name: stage.elapsed for stage in final.stages if stage.ended and stage.elapsed}
         return self._estimator.profile(final.elapsed or 0.0, took)
 
+    @cached_property
+    def _estimator(self) -> Estimator:
+        """Made when the pulse is felt first: most of what a queue runs is over by then."""
+        return Estimator(None, self._history, tick=self._tick)
+
     def _begin(self) -> None:
-        self._estimator = Estimator(None, self._history, tick=self._tick)
+        vars(self).pop("_estimator", None)
 
     def _note_finish(self, now: float, left: Range | None) -> None:
         ends_at = None if left is None else 0.0
