@@ -123,7 +123,7 @@ def main() -> None:
                     if round_ >= 0:
                         way.rounds[body].append(measured)
         _check(module, len(BODIES) * (rounds + 1) * (count + 1) + 2)
-    print(f"{queue} {version(queue)}, {rounds} rounds of {count} tasks\n")
+    print(f"{queue} {version(queue.partition('_')[0])}, {rounds} rounds of {count} tasks\n")
     for body, title in BODIES.items():
         _show(body, title, ways)
 
