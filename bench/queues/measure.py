@@ -111,10 +111,10 @@ class Way:
 def main() -> None:
     """Measure and print."""
     queue = sys.argv[1]
-    module: Any = importlib.import_module(f"bench.queues.with_{queue}")
-    count, rounds = (module.COUNT // 3, 3) if quick() else (module.COUNT, 15)
     with redis_server("valkey") as server, ExitStack() as stack:
         os.environ["BROKER"] = f"redis://127.0.0.1:{server.port}"
+        module: Any = importlib.import_module(f"bench.queues.with_{queue}")
+        count, rounds = (module.COUNT // 3, 3) if quick() else (module.COUNT, 15)
         ways = [stack.enter_context(_started(queue, module, name)) for name in module.WAYS]
         for round_ in range(-1, rounds):  # the first warms up
             for body in BODIES:

@@ -57,23 +57,25 @@ def last() -> None:
         client.rpush(f"done:{os.environ['WAY']}", 1)
 
 
+STORE = os.environ.get("BROKER")
+
+
 class Worker(headway_rq.Worker):
     """Reports to the broker's own server."""
 
-    @property
-    def store(self) -> str:
-        """Its URL."""
-        return os.environ["BROKER"]
+    store = STORE
 
 
-class SimpleWorker(Worker, headway_rq.SimpleWorker):
+class SimpleWorker(headway_rq.SimpleWorker):
     """The same, in the worker's own process."""
+
+    store = STORE
 
 
 class Queue(headway_rq.Queue):
     """The same."""
 
-    store = os.environ.get("BROKER")
+    store = STORE
 
 
 def worker(way: str) -> list[str]:
