@@ -72,6 +72,14 @@ class SimpleWorker(headway_rq.SimpleWorker):
     store = STORE
 
 
+class BareWorker(rq.Worker):
+    """RQ's, in this module too: a child must not have to import it for each job."""
+
+
+class BareSimpleWorker(rq.SimpleWorker):
+    """The same, in the worker's own process."""
+
+
 class Queue(headway_rq.Queue):
     """The same."""
 
@@ -80,8 +88,8 @@ class Queue(headway_rq.Queue):
 
 def worker(way: str) -> list[str]:
     """What starts a worker."""
-    module = "bench.queues.with_rq" if way == "headway" else "rq"
-    options = ["-u", os.environ["BROKER"], "-w", f"{module}.{WORKER}Worker", "--quiet"]
+    kind = WORKER if way == "headway" else f"Bare{WORKER}"
+    options = ["-u", os.environ["BROKER"], "-w", f"bench.queues.with_rq.{kind}Worker", "--quiet"]
     return [sys.executable, "-m", "rq.cli", "worker", *options, way]
 
 
