@@ -41,9 +41,9 @@ class CeleryQueue(Queue):
     def environment(self):
         return {"BROKER": self.broker, "RESULTS": self.results, "HEADWAY_STORE": self.store}
 
-    def send(self, body, *args, line, retries=0, limit=None, id=None, **_):
+    def send(self, body, *args, line, retries=0, wait=0, limit=None, id=None, **_):
         """Which tasks come again is said where they are defined."""
-        how = {"task_id": id, "queue": line, "time_limit": limit, "headers": {"again": retries}}
+        how = {"task_id": id, "queue": line, "time_limit": limit, "headers": {"again": retries, "wait": wait}}
         how["connection"] = self.connection
         plain = [str(one) if isinstance(one, Path) else one for one in args]
         return self.app.send_task(f"contract.{body}", plain, **how).id
