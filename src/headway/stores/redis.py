@@ -65,6 +65,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 _decode_profile = msgspec.json.Decoder(Profile).decode
 _DURATIONS = ("lease", "retention")
+_HEAD = Head.__struct_fields__
 
 
 class RedisStore(Store):
@@ -541,7 +542,7 @@ def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _told(record: Snapshot) -> dict[str, Any]:
     """A record as its script takes it in."""
-    head = {name: value for name, value in asdict(record.head).items() if value is not None}
+    head = {name: value for name in _HEAD if (value := getattr(record, name)) is not None}
     for name in TIMES:
         if name in head:
             head[name] = micros(head[name])
@@ -562,7 +563,7 @@ def _head(kept: dict[str, Any]) -> Head:
             kept[name] = moment(kept[name])
     for name in _DURATIONS:
         kept[name] = float(kept[name])
-    return Head(**{name: kept[name] for name in Head.__struct_fields__ if name in kept})
+    return Head(**{name: kept[name] for name in _HEAD if name in kept})
 
 
 def _cursor(last: Snapshot) -> str | None:
