@@ -5,7 +5,7 @@ VENV ?= .venv
 # Tests mostly wait for processes of their own; with more, what must happen in time may not.
 PROCESSES ?= 2
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/pytest --numprocesses $(PROCESSES) --dist worksteal
+PYTEST = $(BIN)/pytest --numprocesses $(PROCESSES) --dist worksteal
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 
 .PHONY: help demo setup servers test test-nightly element lint types docs bench picture clean
@@ -18,6 +18,7 @@ servers: setup  ## install the servers that tests need, by the system's package 
 	@$(BIN)/python tools/servers.py
 test: lint types servers  ## all that a change must pass: style, types, tests, the built wheel
 	$(PYTEST)
+test-nightly: PROCESSES = 3
 test-nightly: servers  ## the faults that take too long for every run
 	$(PYTEST) -m nightly --timeout 900
 lint: setup  ## style and format

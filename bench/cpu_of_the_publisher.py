@@ -14,6 +14,7 @@ from bench.rounds import Screen, quick
 from bench.table import held, show, show_where
 from rich.console import Console
 from rich.progress import Progress
+from tests.servers.redis import redis_server
 
 import headway
 
@@ -30,9 +31,11 @@ def main() -> None:
     """Measure and print."""
     seconds = 3.0 if quick() else 12.0
     show_where()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, redis_server("valkey") as server:
         sqlite = f"sqlite:///{Path(folder)}/jobs.db"
         shares = {
+            f"{JOBS} jobs, each with news at each tick, Valkey": _of_headway(server.url, JOBS, seconds),
+            f"{JOBS} jobs, idle, Valkey": _of_headway(server.url, JOBS, seconds, step=0),
             f"{JOBS} jobs, each with news at each tick, sqlite": _of_headway(sqlite, JOBS, seconds),
             f"{JOBS} jobs, idle, sqlite": _of_headway(sqlite, JOBS, seconds, step=0),
             "1 job with news at each tick, sqlite": _of_headway(sqlite, 1, seconds),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bench.rounds import Cost
 
-_console = Console(width=120, highlight=False, soft_wrap=True)
+_console = Console(width=160, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ export const follows = (job, shown) => !shown || job.version > shown.version
 
 /** How it reads some seconds later, when no word came since. @param {Snapshot} job */
 export function later(job, age = 0) {
-  const moves = { running: { elapsed: 1, idle_for: 1, remaining: -1, remaining_low: -1, remaining_high: -1 }, stalled: { silent_for: 1 } }[String(job.status)];
+  const moves = { running: { elapsed: 1, idle_for: 1, remaining: -1, remaining_low: -1, remaining_high: -1 }, stalled: { silent_for: 1 }, retrying: { retry_in: -1 } }[String(job.status)];
   /** @type {any} */
   const aged = { ...job };
   if (!moves) return job;

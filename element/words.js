@@ -91,7 +91,7 @@ export const speaker = once((language = "") => {
 export function describe(job, language = "en", memory = {}) {
   const { t, fixed, percent, counts, duration, coarse, left } = speaker(language);
   const { status, cancel, children, error, attempt, failed_count, stages, total, unit } = job;
-  const elapsed = job.elapsed ?? 0, idle = job.idle_for ?? 0, silent = job.silent_for ?? 0, rate = job.rate ?? 0;
+  const elapsed = job.elapsed ?? 0, idle = job.idle_for ?? 0, silent = job.silent_for ?? 0, rate = job.rate ?? 0, wait = job.retry_in ?? 0;
   const running = status === "running", stalled = status === "stalled", over = job.ended_at;
 
   const state = !over && !stalled && cancel ? t(cancel === "seen" ? "stopping" : "asked to stop")
@@ -113,6 +113,7 @@ export function describe(job, language = "en", memory = {}) {
     detail: [
       stalled || (running && silent >= 8) ? t("nothing heard for {}", duration(silent))
         : running && idle >= Math.max(10, job.patience ?? (steps > 0 ? 5 * elapsed / steps : 1 / 0)) && t("no progress for {}", duration(idle)),
+      wait >= 1 && t("next attempt in {}", duration(wait)),
       overrun(job) && t("longer than usual (usually {})", duration(coarse(job.usual ?? 0))),
       failed_count && t(failed_count > 1 ? "{} items failed" : "{} item failed", fixed(failed_count)),
       error && (error.text || error.detail?.trim().split("\n").pop() || error.type),

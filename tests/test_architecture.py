@@ -24,7 +24,7 @@ ARROWS = {
     "board": {"core"},
     "terminal": {"core", "board"},
     "client": {"core", "threads", "stores", "worker", "live"},
-    "queues": {"core", "worker", "stores", "client"},
+    "queues": {"core", "threads", "worker", "stores", "client"},
     "mirrored": {"worker", "client"},
     "tqdm": {"core", "worker", "mirrored"},
     "programs": {"core", "threads", "worker", "client", "mirrored", "tqdm"},

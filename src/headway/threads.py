@@ -11,7 +11,7 @@ import importlib
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +74,25 @@ def start(run: Callable[[], None]) -> None:
     # Whichever thread imports this first is the main one for it, and the interpreter's exit waits for that.
     importlib.import_module("threading")
     native("_thread", "start_new_thread")(run, ())
+
+
+class cached_property(Generic[T]):  # noqa: N801 - as the standard library calls it
+    """What is worked out once for an object, as Python does it from 3.12 on: without a lock.
+
+    Before, `functools` holds one lock for all objects meanwhile.  A child that is forked in such a moment
+    has the lock, but nobody in it who would let go of it.
+    """
+
+    def __init__(self, work_out: Callable[[Any], T]) -> None:
+        self._work_out = work_out
+        self.__doc__ = work_out.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type | None = None) -> T:
+        value = instance.__dict__[self._name] = self._work_out(instance)
+        return value
 
 
 class Bell:

@@ -39,11 +39,13 @@ class Door:
             of streams alone: "no streams", "silent", "buffered" (held back whole), "full",
             "cut" (they end after each frame).
         asked: What was asked for under /headway.
+        written: What was sent on all streams.
     """
 
     def __init__(self):
         self.fault = None
         self.asked = []
+        self.written = ""
         self.cancels = []
         self.refuses_cancel = False
         self.comment_every = 5.0
@@ -329,6 +331,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._write(f"event: {name}\n{id}data: {raw or _json(data)}\n\n")
 
     def _write(self, text):
+        self.door.written += text
         data = text.encode()
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
         self.wfile.flush()

@@ -445,9 +445,9 @@ def test_where_others_can_reach_it_a_token_is_asked_for(store, hw, page, context
 def test_ctrl_c_ends_it_while_pages_are_open(store, hw, page):
     with working(STEPS, store) as worker, served(store) as dashboard:
         tell(worker, 1)
-        page.goto(dashboard.address)
+        with page.expect_response(lambda answer: "/events" in answer.url):
+            page.goto(dashboard.address)
         page.locator(".row").wait_for()
-        time.sleep(1)
         dashboard.send_signal(signal.SIGINT)
         assert dashboard.wait(10) == 0
 

@@ -88,6 +88,7 @@ def pictures():
         running(status="retrying", attempt=3),
         running(status="retrying", rate=1.0),
     )
+    yield from (running(status="retrying", retry_in=seconds) for seconds in (0.0, 0.9, 1.0, 40.2, 3_599.0))
     yield from (ended("failed", details=Details(error=error)) for error in ERRORS)
     yield from (running(totals=totals, total_weight=4.0) for totals in FAMILIES)
     yield from (

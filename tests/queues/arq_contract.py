@@ -31,11 +31,11 @@ def made(body):
     return arq.func(coroutine, name=body.__name__)
 
 
-async def flaky(ctx, path, failures):
+async def flaky(ctx, path, failures, wait=0):
     try:
         return bodies.flaky(path, failures)
     except ConnectionError as error:
-        raise arq.Retry from error
+        raise arq.Retry(wait) from error
 
 
 async def endless(ctx, path):
@@ -108,8 +108,8 @@ class ArqQueue(Queue):
     def worker(self, line, **environment):
         return super().worker(line, **{"LINE": line, **environment})
 
-    def send(self, body, *args, line, limit=None, **_):
-        plain = [str(one) if isinstance(one, Path) else one for one in args]
+    def send(self, body, *args, line, limit=None, wait=None, **_):
+        plain = [str(one) if isinstance(one, Path) else one for one in (*args, *filter(None, [wait]))]
         name = "limited" if limit else body
         sent = self.pool.enqueue_job(name, *plain, _queue_name=line)
         return self.loop.run_until_complete(sent).job_id

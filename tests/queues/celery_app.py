@@ -31,9 +31,8 @@ def make(broker, store):  # noqa: C901 - a list of tasks
         try:
             return bodies.flaky(path, failures)
         except ConnectionError as error:
-            raise self.retry(
-                exc=error, countdown=0, max_retries=self.request.headers.get("again", 0)
-            ) from error
+            said = self.request.headers
+            raise self.retry(exc=error, countdown=said["wait"], max_retries=said["again"]) from error
 
     @app.task(name="contract.meta", bind=True)
     def meta(self, path, steps):

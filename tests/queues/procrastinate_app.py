@@ -12,7 +12,7 @@ from headway.queues import reported
 from headway.testing import queue_bodies as bodies
 
 BODIES = ("succeed", "fail", "flaky", "endless", "slow", "first_endless", "strange", "forking")
-RETRIES = (0, 2, 3)
+RETRIES = ((0, 0), (2, 0), (2, 30), (3, 0))
 
 
 def made(body):
@@ -43,16 +43,16 @@ def misreported():
 
 
 def make(dsn, store):
-    """The app; a task of each name for each number of retries."""
+    """The app; a task of each name for each number of retries, and wait before them."""
     at_once = {"fetch_job_polling_interval": 0.2, "abort_job_polling_interval": 0.2}
     app = App(connector=PsycopgConnector(conninfo=dsn), worker_defaults=at_once)
     app.reports = headway_procrastinate.install(app, store, lease=bodies.LEASE, result=True)
     functions = {name: made(getattr(bodies, name)) for name in BODIES}
     others = {function.__name__: function for function in (endless_async, named, misreported)}
     for name, function in (functions | others).items():
-        for retries in RETRIES:
-            retry = RetryStrategy(max_attempts=retries) if retries else False
-            app.task(name=f"{retries}.{name}", retry=retry)(function)
+        for retries, wait in RETRIES:
+            retry = RetryStrategy(max_attempts=retries, wait=wait) if retries else False
+            app.task(name=f"{retries}.{wait}.{name}", retry=retry)(function)
     return app
 
 

@@ -109,10 +109,10 @@ class SaqQueue(Queue):
             self.run(queue.redis.set(queue.namespace("sweep"), 1))
         return self.queues[line]
 
-    def send(self, body, *args, line, retries=0, limit=0, late=False, **known):
+    def send(self, body, *args, line, retries=0, wait=0, limit=0, late=False, **known):
         plain = [str(one) if isinstance(one, Path) else one for one in args]
         kwargs = known or {"args": plain}
-        how = {"retries": retries + 1 + late, "timeout": limit, "heartbeat": 3 * late}
+        how = {"retries": retries + 1 + late, "retry_delay": wait, "timeout": limit, "heartbeat": 3 * late}
         job = self.run(self.queue(line).enqueue(body, kwargs=kwargs, **how))
         id = self.queue(line).headway.id_of(job)
         self.jobs[id] = job

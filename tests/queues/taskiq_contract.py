@@ -113,6 +113,7 @@ def queue(tmp_path_factory):
 class TestTaskiq(QueueContract):
     """Tasks run in the worker's event loop, and in threads beside it."""
 
+    waits = False
     children = False
     redelivers = False  # a list forgets a message when it gives it out
 

@@ -41,9 +41,9 @@ class CeleryQueue(Queue):
     def environment(self):
         return {"BROKER": self.broker, "RESULTS": self.results, "HEADWAY_STORE": self.store}
 
-    def send(self, body, *args, line, retries=0, limit=None, id=None, **_):
+    def send(self, body, *args, line, retries=0, wait=0, limit=None, id=None, **_):
         """Which tasks come again is said where they are defined."""
-        how = {"task_id": id, "queue": line, "time_limit": limit, "headers": {"again": retries}}
+        how = {"task_id": id, "queue": line, "time_limit": limit, "headers": {"again": retries, "wait": wait}}
         how["connection"] = self.connection
         plain = [str(one) if isinstance(one, Path) else one for one in args]
         return self.app.send_task(f"contract.{body}", plain, **how).id
@@ -81,7 +81,25 @@ def broker():
         yield server
 
 
-class TestPrefork(QueueContract):
+class OnCelery(QueueContract):
+    """Celery stores a retry after it has sent it: the next attempt may be quicker, and the retry stays."""
+
+    def test_a_retry_that_succeeds_is_the_next_attempt(self, queue, line, file):
+        job = ended(queue, queue.send("flaky", file, 2, line=line, retries=3))
+        assert (job.status, job.attempt) == ("completed", 3)
+        assert [message.text for message in job.messages] == [
+            "attempt 1: ConnectionError",
+            "attempt 2: ConnectionError",
+        ]
+        assert until(lambda: queue.app.AsyncResult(job.id).state in {"SUCCESS", "RETRY"})
+
+    def test_a_task_that_is_given_up_has_failed(self, queue, line, file):
+        job = ended(queue, queue.send("flaky", file, 9, line=line, retries=2), settled=("failed",))
+        assert (job.status, job.attempt) == ("failed", 3)
+        assert until(lambda: queue.app.AsyncResult(job.id).state in {"FAILURE", "RETRY"})
+
+
+class TestPrefork(OnCelery):
     """Tasks run in children of the worker."""
 
 
@@ -92,20 +110,13 @@ def on_rabbitmq(on_redis, rabbit):
 
 
 @pytest.mark.nightly
-class TestRabbitMQ(QueueContract):
+class TestRabbitMQ(OnCelery):
     """What is delivered again comes at once, when the worker's connection is gone."""
 
     @pytest.fixture(scope="class")
     @classmethod
     def queue(cls, on_rabbitmq):
         return on_rabbitmq
-
-    def test_a_task_that_is_given_up_has_failed(self, queue, line, file):
-        """Celery stores a retry after it has sent it; the last attempt may be quicker, so that it stays."""
-        id = queue.send("flaky", file, 9, line=line, retries=2)
-        job = ended(queue, id, settled=("failed",))
-        assert (job.status, job.attempt) == ("failed", 3)
-        assert queue.app.AsyncResult(id).state in {"FAILURE", "RETRY"}
 
 
 def test_tasks_that_go_by_rabbitmq_complete_and_come_again(on_rabbitmq, tmp_path):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -231,6 +232,26 @@ def test_an_id_that_ended_is_reserved_anew(clerk):
         clerk.end("daily")
         job = clerk.headway.get("daily")
         assert (job.status, job.attempt) == ("completed", attempt)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "least", "most"), [(30, 25, 30), (-30, 0, 0)], ids=["to come", "already past"]
+)
+def test_a_queue_says_when_it_tries_again_or_in_how_many_seconds(clerk, seconds, least, most):
+    for id, after in (("1", seconds), ("2", datetime.now(UTC) + timedelta(seconds=seconds))):
+        clerk.start(id, "tasks.work", LABEL)
+        clerk.end(id, ValueError(), status="retrying", after=after)
+        assert least <= clerk.headway.get(id).retry_in <= most
+
+
+def test_a_retry_that_is_told_late_has_waited_meanwhile(clerk, store):
+    clerk.start("1", "tasks.work", LABEL)
+    store.failing = True
+    clerk.end("1", ValueError(), status="retrying", after=30)
+    time.sleep(1.5)
+    store.failing = False
+    assert eventually(lambda: clerk.headway.get("1").status == "retrying", 10)
+    assert 0 < clerk.headway.get("1").retry_in <= 28.5
 
 
 def test_who_was_replaced_says_nothing_more(clerk):

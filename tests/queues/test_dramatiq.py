@@ -36,9 +36,9 @@ class DramatiqQueue(Queue):
     def worker(self, line, **environment):
         return super().worker(line, **{"LINE": line, **environment})
 
-    def send(self, body, *args, line, retries=0, limit=None, id=None, **_):
+    def send(self, body, *args, line, retries=0, wait=0, limit=None, id=None, **_):
         plain = tuple(str(one) if isinstance(one, Path) else one for one in args)
-        how = {"max_retries": retries, "min_backoff": 1, "max_backoff": 2}
+        how = {"max_retries": retries, "min_backoff": 1_000 * wait + 1, "max_backoff": 1_000 * wait + 2}
         how |= {"time_limit": limit * 1000} if limit else {}
         self.broker.declare_queue(line)
         message = self.broker.get_actor(body).message_with_options(args=plain, **how)

@@ -41,10 +41,10 @@ class HueyQueue(Queue):
             self.instances[line] = make(line, self.server.port, self.hw)
         return self.instances[line]
 
-    def send(self, body, *args, line, retries=0, limit=None, id=None, **_):
+    def send(self, body, *args, line, retries=0, wait=0, limit=None, id=None, **_):
         huey = self.instance(line)
         plain = [str(one) if isinstance(one, Path) else one for one in args]
-        sent = huey.tasks[body].s(*plain, retries=retries, timeout=limit, id=id)
+        sent = huey.tasks[body].s(*plain, retries=retries, retry_delay=wait, timeout=limit, id=id)
         huey.enqueue(sent)
         self.lines[sent.id] = line
         return sent.id

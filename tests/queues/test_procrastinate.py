@@ -38,15 +38,15 @@ class ProcrastinateQueue(Queue):
     def environment(self):
         return {"BROKER": self.server.url, "HEADWAY_STORE": self.hw.store.url}
 
-    def task(self, name, line, retries=0):
-        return self.app.tasks[f"{retries}.{name}"].configure(queue=line)
+    def task(self, name, line, retries=0, wait=0):
+        return self.app.tasks[f"{retries}.{wait}.{name}"].configure(queue=line)
 
-    def send(self, body, *args, line, retries=0, id=None, **_):
+    def send(self, body, *args, line, retries=0, wait=0, id=None, **_):
         if id is not None:
             self.again(id, line)
             return id
         plain = [str(one) if isinstance(one, Path) else one for one in args]
-        return self.app.reports.id_of(self.task(body, line, retries).defer(args=plain))
+        return self.app.reports.id_of(self.task(body, line, retries, wait).defer(args=plain))
 
     def again(self, id, line):  # noqa: ARG002 - as those do who schedule `get_stalled_jobs`
         self.app.job_manager.retry_job_by_id(number(id), datetime.now(UTC))
@@ -119,7 +119,7 @@ def test_a_job_that_procrastinate_itself_cancels_is_cancelled_whether_it_waits_o
 def test_jobs_are_deferred_from_an_event_loop_and_by_sync_code_beside_it(queue, line):
     async def both():
         async with make(queue.server.url, queue.hw).open_async() as app:
-            task = app.tasks["0.succeed"].configure(queue=line)
+            task = app.tasks["0.0.succeed"].configure(queue=line)
             return [
                 await task.defer_async(args=[1]),
                 *await task.batch_defer_async({"args": [2]}, {"args": [3]}),
@@ -135,7 +135,7 @@ def test_jobs_are_deferred_from_an_event_loop_and_by_sync_code_beside_it(queue, 
 
 
 def test_a_job_deferred_in_ones_own_transaction_is_sent_with_it(queue, line):
-    task = queue.app.tasks["0.succeed"]
+    task = queue.app.tasks["0.0.succeed"]
     with psycopg.connect(queue.server.url) as connection, enqueueing(scope="user/8"):
         id = queue.app.reports.id_of(task.configure(queue=line, connection=connection).defer(args=[2]))
         assert read(queue, id).status == "pending"
@@ -145,7 +145,7 @@ def test_a_job_deferred_in_ones_own_transaction_is_sent_with_it(queue, line):
 
 def test_what_procrastinate_refuses_to_defer_is_refused_as_ever_and_leaves_no_job(queue):
     line = queue.new_line()
-    task = queue.app.tasks["0.succeed"].configure(queue=line, queueing_lock="one")
+    task = queue.app.tasks["0.0.succeed"].configure(queue=line, queueing_lock="one")
     with enqueueing(scope=f"of/{line}"):
         task.defer(args=[1])
         with pytest.raises(AlreadyEnqueued):
@@ -164,5 +164,5 @@ def test_a_mistake_in_reporting_a_job_is_not_the_jobs(queue, line):
 def test_a_store_that_is_hostile_to_who_defers_keeps_no_job_from_being_deferred(queue, fault):
     hostile = make(queue.server.url, headway.Headway(bodies.HostileStore(fault)))
     with hostile.open():
-        id = hostile.reports.id_of(hostile.tasks["0.succeed"].configure(queue=queue.new_line()).defer())
+        id = hostile.reports.id_of(hostile.tasks["0.0.succeed"].configure(queue=queue.new_line()).defer())
     assert queue.app.job_manager.get_job_status(number(id)).value == "todo"

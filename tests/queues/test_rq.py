@@ -55,8 +55,11 @@ class RQ(Queue):
 
         return Reporting(line, connection=self.connection)
 
-    def send(self, body, *args, line, retries=0, limit=None, **_):
-        how = {"retry": rq.Retry(max=retries) if retries else None, "job_timeout": limit or 300}
+    def send(self, body, *args, line, retries=0, wait=0, limit=None, **_):
+        how = {
+            "retry": rq.Retry(max=retries, interval=wait) if retries else None,
+            "job_timeout": limit or 300,
+        }
         plain = [str(one) if isinstance(one, Path) else one for one in args]
         return self.queue(line).enqueue(getattr(rq_app, body), args=plain, **how).id
 

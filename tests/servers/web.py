@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -45,14 +46,16 @@ class WebServer:
         self.url = f"http://127.0.0.1:{self.port}/progress"
         words = COMMANDS[server].format(port=self.port, app="tests.web.application:application").split()
         path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-        own = {"DOOR": app, "HEADWAY_STORE": store, "PYTHONPATH": str(ROOT), "PATH": path, **environment}
+        sources = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
+        own = {"DOOR": app, "HEADWAY_STORE": store, "PYTHONPATH": sources, "PATH": path, **environment}
+        # A pipe that is full would stop it.
+        self.complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 - until it is stopped
         self.process = subprocess.Popen(
             [str(BIN / words[0]), *words[1:-1], *options, words[-1]] if server != "flask" else words,
             cwd=ROOT,
             env=os.environ | own,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+            stderr=self.complaints,
             start_new_session=True,
         )
         self.wait_until_it_answers()
@@ -67,8 +70,10 @@ class WebServer:
                 raise
             except (URLError, OSError):
                 if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.complaints.seek(0)
+                    said = self.complaints.read()
                     self.stop()
-                    raise AssertionError(self.process.stderr.read()) from None
+                    raise AssertionError(said) from None
                 time.sleep(0.05)
 
     def terminate(self):
@@ -83,6 +88,7 @@ class WebServer:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self.complaints.close()
 
 
 @contextmanager
@@ -92,4 +98,3 @@ def web_server(server, app, store, *options, **environment):
         yield made
     finally:
         made.stop()
-        made.process.stderr.close()

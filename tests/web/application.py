@@ -1,6 +1,7 @@
 """The applications that real servers serve in the tests: each door once, mounted at /progress.
 
-``DOOR`` in the environment says which one ``tests.web.application:application`` is.
+``DOOR`` in the environment says which one ``tests.web.application:application`` is, ``PATIENCE`` for how many
+seconds a WSGI door waits for who does not read.
 """
 
 import os
@@ -106,4 +107,8 @@ MAKERS = {
     "django-asgi": make_django_asgi,
     "celery-progress": make_celery_progress,
 }
+if "PATIENCE" in os.environ:
+    from headway.web import connection
+
+    connection.PATIENCE = float(os.environ["PATIENCE"])
 application = MAKERS[os.environ["DOOR"]]()

@@ -98,6 +98,11 @@ def test_a_retry_says_why_as_far_as_it_may():
     assert told(status="retrying", details=FAILED)["result"]["message"] == "retrying, attempt 1"
 
 
+def test_a_retry_says_in_how_many_seconds_where_that_is_known():
+    assert told(status="retrying", retry_in=12.3)["result"]["next_retry_seconds"] == 13
+    assert told(status="retrying")["result"]["next_retry_seconds"] == "Unknown"
+
+
 def test_a_request_to_stop_and_a_silent_worker_are_described():
     assert told(status="running", activity="row 3")["progress"]["description"] == "row 3"
     asked = told(status="running", cancel="requested", activity="row 3")

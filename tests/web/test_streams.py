@@ -60,10 +60,7 @@ def test_a_silent_stream_says_that_it_is_alive(serve, worker):
     job = worker.reserve("Import", scope="user/ann")
     with who("ann").stream(f"id={job.id}") as stream:
         stream.until(status="pending")
-        first = time.monotonic()
-        line = stream._answer.readline()
-        assert line == b": alive\n"
-        assert time.monotonic() - first >= 0.2
+        assert [stream._answer.readline() for _ in range(4)] == [b": alive\n", b"\n"] * 2
 
 
 def test_an_old_stream_ends_and_the_client_comes_back(serve, worker):
@@ -177,25 +174,33 @@ def test_a_client_that_does_not_read_is_given_up(serve, worker, monkeypatch):
             assert streams_of(door) == 0
 
 
-SERVERS = {
-    "uvicorn": ("asgi", (), {}, 500),
-    "hypercorn": ("asgi", (), {}, 500),
-    "granian": ("asgi", ("--workers-kill-timeout", "3"), {}, 500),
-    "gunicorn-gevent": ("wsgi", (), {"STREAMS": "1000"}, 500),
-    "gunicorn-gthread": ("wsgi", (), {"STREAMS": "24"}, 20),
-    "waitress": ("wsgi", (), {"STREAMS": "24"}, 20),
-}
+SERVERS = [
+    ("uvicorn", "asgi", 500),
+    ("hypercorn", "asgi", 500),
+    ("granian", "asgi", 500),
+    ("granian", "django-asgi", 100),
+    ("gunicorn-gevent", "wsgi", 500),
+    ("gunicorn-gthread", "wsgi", 20),
+]
+CUT = [
+    ("daphne", "asgi", 500),
+    ("hypercorn", "django-asgi", 100),
+    ("granian-wsgi", "wsgi", 10),
+    ("waitress", "wsgi", 20),
+    ("flask", "flask", 90),
+    ("runserver", "django", 90),
+]
+"""These do not say that they are to stop: they end, or cut their streams."""
+OPTIONS = {"granian-wsgi": ("--workers-kill-timeout", "3")}
 
 
-@pytest.mark.parametrize("server", SERVERS)
-def test_a_server_that_is_told_to_stop_is_not_held_up_by_streams(server, tmp_path):
+@pytest.mark.parametrize(("server", "app", "many"), SERVERS + CUT)
+def test_a_server_that_is_told_to_stop_is_not_held_up_by_streams(server, app, many, store):
     """F21."""
-    app, options, environment, many = SERVERS[server]
-    store = f"sqlite:///{tmp_path / 'jobs.db'}"
-    hw = headway.connect(store)
-    environment["PER_CLIENT"] = "1000"
+    hw = headway.connect(store.url)
+    options, room = OPTIONS.get(server, ()), {"STREAMS": str(many), "PER_CLIENT": str(many)}
     with (
-        web_server(server, app, store, *options, **environment) as running,
+        web_server(server, app, store.url, *options, **room) as running,
         hw.job("Import", scope="user/crowd") as job,
         ExitStack() as stack,
     ):
@@ -203,10 +208,8 @@ def test_a_server_that_is_told_to_stop_is_not_held_up_by_streams(server, tmp_pat
         streams = [stack.enter_context(crowd.stream(f"id={job.id}")) for _ in range(many)]
         for stream in streams:
             stream.until(status="running")
-        took = running.terminate()
-        print(f"{server}: {took:.1f} s")  # noqa: T201 - the promise is 5 s
-        assert took < 5 + 5  # and a busy machine may take as long again
-        if server in {"uvicorn", "gunicorn-gevent", "gunicorn-gthread"}:
+        assert running.terminate() < 5
+        if (server, app, many) in SERVERS:
             assert streams[0].named("bye").json["reason"] == "later"
     hw.close()
 

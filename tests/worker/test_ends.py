@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import threading
+from datetime import timedelta
 from itertools import islice
 
 import pytest
@@ -13,6 +14,7 @@ from tests.processes import eventually, run
 
 import headway
 from headway.core.errors import InvalidValue
+from headway.core.snapshot import later
 
 
 def end_of(hw, job):
@@ -41,6 +43,28 @@ def test_an_attempt_that_is_to_be_tried_again_is_retrying_and_says_why(hw):
         "attempt 1: ConnectionError",
         "attempt 2: ConnectionError",
     ]
+    assert end_of(hw, job).status == "completed"
+
+
+def test_a_retry_that_is_waited_for_says_how_long_and_counts_down(hw):
+    job = hw.job("Import", id="one").start()
+    job.retry("The server is busy.", after=30)
+    waits = end_of(hw, job)
+    assert 25 < waits.retry_in <= 30
+    assert waits.retry_at == waits.read_at + timedelta(seconds=waits.retry_in)
+    assert later(waits, waits.read_at + timedelta(seconds=10)).retry_in == waits.retry_in - 10
+    assert later(waits, waits.read_at + timedelta(hours=1)).retry_in == 0.0
+    with hw.job("Import", id="one") as job:
+        assert hw.get("one").retry_in is None
+    assert hw.get("one").retry_in is None
+
+
+@pytest.mark.parametrize("after", [-1, float("nan"), float("inf"), "soon"])
+def test_a_wait_that_is_no_number_of_seconds_is_refused_and_the_job_goes_on(hw, after):
+    with hw.job("Import") as job:
+        with pytest.raises(headway.InvalidValue, match="after"):
+            job.retry(after=after)
+        assert not job.ended
     assert end_of(hw, job).status == "completed"
 
 

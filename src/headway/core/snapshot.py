@@ -253,6 +253,7 @@ class Snapshot(Head, frozen=True, kw_only=True):
         estimate_basis: What the estimate rests on: "run", "history" or "both".
         usual: Seconds that such a job usually takes; None before the second run of its kind.
         patience: Seconds without progress that are nothing unusual here.
+        retry_in: Seconds until the next attempt is due, while retrying; None when nobody said.
         worker: Who runs it: ``host:pid``.
         message_count: How many messages there are in all; `details` keeps the last 50.
         format: The version of the record's format.
@@ -281,6 +282,7 @@ class Snapshot(Head, frozen=True, kw_only=True):
     estimate_basis: str | None = None
     usual: float | None = None
     patience: float | None = None
+    retry_in: float | None = None
     work: Number | None = None
     total_work: Number | None = None
     worker: str | None = None
@@ -340,6 +342,13 @@ class Snapshot(Head, frozen=True, kw_only=True):
         return self.read_at + timedelta(seconds=self.remaining)
 
     @property
+    def retry_at(self) -> datetime | None:
+        """When the next attempt is due."""
+        if self.read_at is None or self.retry_in is None:
+            return None
+        return self.read_at + timedelta(seconds=self.retry_in)
+
+    @property
     def progressed_at(self) -> datetime | None:
         """When progress was last made."""
         if self.read_at is None or self.idle_for is None or self.ended:
@@ -392,6 +401,8 @@ def as_read(record: Snapshot, totals: Totals, now: datetime) -> Snapshot:
         record = replace(record, status="stopped" if record.ended_at else "running")
     if record.cancel not in CANCEL:
         record = replace(record, cancel="requested")
+    if record.retry_in is not None and record.status != "retrying":
+        record = replace(record, retry_in=None)
     if record.ended:
         left = 0.0 if record.status == "completed" else None
         return replace(record, cancellable=False, remaining=left, remaining_low=left, remaining_high=left)
@@ -407,9 +418,10 @@ def later(snapshot: Snapshot, now: datetime) -> Snapshot:
     """How the same record reads at ``now``, when no word came since it was read."""
     if snapshot.read_at is None or snapshot.ended:
         return snapshot
-    if snapshot.status not in {"running", "stalled"}:  # what was felt of it is over
-        return replace(snapshot, read_at=max(now, snapshot.read_at), **_NOT_FELT)
     age = max(0.0, (now - snapshot.read_at).total_seconds())
+    if snapshot.status not in {"running", "stalled"}:  # what was felt of it is over
+        retry_in = None if snapshot.retry_in is None else max(0.0, snapshot.retry_in - age)
+        return replace(snapshot, read_at=max(now, snapshot.read_at), retry_in=retry_in, **_NOT_FELT)
     stalls_at = (snapshot.seen_at or now) + timedelta(seconds=snapshot.lease)
     believed = max(0.0, (min(now, stalls_at) - snapshot.read_at).total_seconds())
     changed: dict[str, Any] = {"read_at": max(now, snapshot.read_at)}

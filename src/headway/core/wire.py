@@ -161,8 +161,8 @@ _PUBLIC = (
     "id", "version", "name", "status", "attempt", "fraction", "percent", "count", "total", "unit",
     "rate", "activity", "stages", "children", "failed_count", "initial", "elapsed", "remaining",
     "remaining_low", "remaining_high", "estimate_basis", "usual", "patience", "idle_for", "silent_for",
-    "cancel", "cancellable", "error", "messages", "message_count", "created_at", "started_at", "ended_at",
-    "read_at",
+    "retry_in", "cancel", "cancellable", "error", "messages", "message_count", "created_at", "started_at",
+    "ended_at", "read_at",
 )  # fmt: skip
 _OWNED = (
     "scope",

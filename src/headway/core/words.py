@@ -278,9 +278,10 @@ def state(snapshot: Snapshot) -> str:
 
 
 def worries(snapshot: Snapshot) -> list[str]:
-    """What whoever watches the job should know: silence, standstill, a long run, failed items."""
-    said = (_silence(snapshot), _standstill(snapshot), _overrun(snapshot), _failures(snapshot))
-    return [words for words in said if words]
+    """What whoever watches the job should know: silence, standstill, a wait, a long run, failed items."""
+    return [
+        said for about in (_silence, _standstill, _wait, _overrun, _failures) if (said := about(snapshot))
+    ]
 
 
 def _silence(snapshot: Snapshot) -> str | None:
@@ -296,6 +297,11 @@ def _standstill(snapshot: Snapshot) -> str | None:
     if snapshot.status != "running" or idle_for is None or patience is None or _silence(snapshot):
         return None
     return f"no progress for {duration(idle_for)}" if idle_for >= max(STANDSTILL, patience) else None
+
+
+def _wait(snapshot: Snapshot) -> str | None:
+    wait = snapshot.retry_in or 0.0
+    return f"next attempt in {duration(wait)}" if wait >= 1 else None
 
 
 def _overrun(snapshot: Snapshot) -> str | None:

@@ -101,8 +101,9 @@ def _wrapped(clerk: Clerk, function: Function, max_tries: int) -> Function:
         except asyncio.CancelledError:
             raise  # why, the hook will know
         except Exception as error:
-            again = isinstance(error, (Retry, RetryJob)) and ctx["job_try"] < tries
-            await end(id, error.__cause__ or error, again=again)
+            again, wait = isinstance(error, (Retry, RetryJob)), getattr(error, "defer_score", None) or 0
+            again = again and ctx["job_try"] < tries
+            await end(id, error.__cause__ or error, again=again, after=wait / 1000)
             raise
         await end(id, result=result)
         return result
@@ -112,8 +113,7 @@ def _wrapped(clerk: Clerk, function: Function, max_tries: int) -> Function:
 
 async def _look(clerk: Clerk, ctx: dict[Any, Any]) -> None:
     """What became of a job that was cancelled: arq keeps why, unless it will run again."""
-    id = ctx["job_id"]
-    if clerk.running(id) is not None:
+    if clerk.running(id := ctx["job_id"]) is not None:
         info = await Job(id, ctx["redis"]).result_info()
         aborted = info is not None and isinstance(info.result, asyncio.CancelledError)
         status = "retrying" if info is None else "cancelled" if aborted else "failed"

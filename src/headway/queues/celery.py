@@ -9,19 +9,18 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from celery import signals
 from celery.exceptions import Ignore, TimeLimitExceeded, WorkerLostError
 
-from headway.queues.celery_bodies import wrap
+from headway.queues.celery_bodies import concerns, wrap
 from headway.queues.celery_canvas import Canvas
 from headway.queues.clerk import Clerk
 from headway.queues.labels import label_of, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from celery import Celery
 
     from headway.client import Headway
@@ -58,14 +57,15 @@ class Reports(Canvas):
         if headers.get("retries"):  # told now: once it is sent, the next attempt may be quicker than we
             if self._clerk.running(headers["id"]):
                 self._app.current_task.request.headway_retries = True
-                self._clerk.end(headers["id"], sys.exc_info()[1], status="retrying")
-        elif self._concerns(sender, headers):
+                due = datetime.fromisoformat(headers["eta"]) if headers.get("eta") else 0.0
+                self._clerk.end(headers["id"], sys.exc_info()[1], status="retrying", after=due)
+        elif concerns(sender, headers):
             headers["headway"] = packed(label := self._label(sender, headers.get("headway"), *body[:2]))
             self._clerk.enqueue(headers["id"], sender, label)
 
     def _task_prerun(self, task_id: str, task: Any, args: Any, kwargs: Any, **_: Any) -> None:
         request = task.request
-        if task.app is self._app and self._concerns(task.name, vars(request)):
+        if task.app is self._app and concerns(task.name, vars(request)):
             label = self._label(task.name, getattr(request, "headway", None), args, kwargs)
             request.headway_refused = not self._clerk.start(task_id, task.name, label, request.hostname)
 
@@ -114,7 +114,3 @@ class Reports(Canvas):
         task = self._app.tasks.get(name)
         said = getattr(task, "headway", None)
         return label_of(getattr(task, "run", None) if said is None else said, args, kwargs, brought)
-
-    def _concerns(self, name: str, headers: Mapping[str, Any]) -> bool:
-        """Celery's own tasks do not concern people, unless they are a share of something."""
-        return not name.startswith("celery.") or bool(headers.get("headway"))

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from headway.core.errors import Cancelled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from headway.queues.clerk import Clerk
+
+
+def concerns(name: str, headers: Mapping[str, Any]) -> bool:
+    """Whether a task is reported: Celery's own are where they are a share of something."""
+    return not name.startswith("celery.") or bool(headers.get("headway"))
 
 
 def wrap(task: Any, clerk: Clerk, ignored: type[Exception]) -> None:

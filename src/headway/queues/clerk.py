@@ -15,6 +15,7 @@ import sys
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -211,6 +212,7 @@ class Clerk:
         status: str | None = None,
         *,
         later: bool = False,
+        after: float | datetime | None = None,
         **known: bool,
     ) -> None:
         """It has ended here; what came of it has arrived when this returns, if the store answers.
@@ -222,9 +224,10 @@ class Clerk:
             status: How it ended, where the queue knows better.
             later: Whether that may arrive a moment later, together with the next task's beginning: where the
                 message was acknowledged before, so that nobody would run it again, and the process goes on.
+            after: In how many seconds it is to be tried again, or when; None when the queue does not tell.
             **known: As `lifecycle.ending` takes it.
         """
-        held = self._conclude(id, error, result, status, known)
+        held = self._conclude(id, error, result, status, known, after=after)
         if held is None or (entry := held.delivery.entry) is None:
             return
         if later and held.parent is None:
@@ -241,10 +244,12 @@ class Clerk:
         error: BaseException | None = None,
         result: Any = None,
         status: str | None = None,
+        *,
+        after: float | datetime | None = None,
         **known: bool,
     ) -> None:
         """`end`, awaited."""
-        held = self._conclude(id, error, result, status, known)
+        held = self._conclude(id, error, result, status, known, after=after)
         if held is None or (entry := held.delivery.entry) is None:
             return
         await entry.delivered_async(PATIENCE)
@@ -427,13 +432,18 @@ class Clerk:
         result: Any,
         status: str | None,
         known: dict[str, bool],
+        *,
+        after: float | datetime | None,
     ) -> Held | None:
         held = self._drop(id)
         if held is None:
             return None
         keeps = lifecycle.merged(self.options, held.label.options).get("result", False)
         status = status or lifecycle.ending(error, cancelled=held.delivery.stops, **known)
-        held.delivery.conclude(status, error, result if keeps and status == "completed" else None, later=True)
+        result = result if keeps and status == "completed" else None
+        if isinstance(after, datetime):
+            after = (after.astimezone() - datetime.now(UTC)).total_seconds()
+        held.delivery.conclude(status, error, result, later=True, after=after)
         return held
 
     def _settle_after(self, held: Held) -> Errand | None:

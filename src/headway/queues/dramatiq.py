@@ -77,9 +77,10 @@ class Reports(Middleware):
         if self._clerk.harmless(self._start)(broker, message) is False:
             raise SkipMessage("cancelled before it started")
 
-    def _before_enqueue(self, broker: Any, message: Any, _: Any) -> None:
+    def _before_enqueue(self, broker: Any, message: Any, delay: int | None) -> None:
         if self._clerk.running(message.message_id):
-            self._clerk.end(message.message_id, sys.exc_info()[1], status="retrying")
+            error, after = sys.exc_info()[1], (delay or 0) / 1000
+            self._clerk.end(message.message_id, error, status="retrying", after=after)
         elif not message.options.get("retries"):
             label = self._label(broker, message)
             message.options[KEY] = packed(label)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from huey import CancelExecution
+from huey import CancelExecution, RetryTask
 from huey import signals as S  # noqa: N812 - as Huey itself calls it
 
 from headway.core.errors import Cancelled
@@ -86,7 +86,8 @@ class Reports:
     def _end(self, task: Any, value: Any, error: BaseException | None) -> None:
         given_up = isinstance(error, CancelExecution) and not task.retries
         again = error is not None and bool(task.retries)
-        self._clerk.end(task.id, error, value, "cancelled" if given_up else None, again=again)
+        status, after = "cancelled" if given_up else None, _wait(task, error)
+        self._clerk.end(task.id, error, value, status, again=again, after=after)
 
     def _skipped(self, signal: str, task: Any) -> None:
         event: Event = "expired" if signal == S.SIGNAL_EXPIRED else "revoked"
@@ -97,6 +98,14 @@ class Reports:
         interrupted = signal == S.SIGNAL_INTERRUPTED
         if interrupted or not getattr(task, "headway_began", False):
             self._clerk.end(task.id, status="stopped" if interrupted else "cancelled")
+
+
+def _wait(task: Any, error: BaseException | None) -> float | None:
+    """Seconds until Huey enqueues it again; None where it was told a time of day."""
+    delay = getattr(error, "delay", None)
+    if isinstance(error, RetryTask) and (error.eta or delay is not None):
+        return None if error.eta else delay
+    return task.retry_delay or delay
 
 
 def _options_of(task: Any) -> Any:

@@ -51,6 +51,9 @@ class Middleware:
         leaves = reason is not None and reason.value == "shutdown"
         left = isinstance(error, (self._aborted, asyncio.CancelledError))
         again = (reason is None or leaves) and not (isinstance(error, self._aborted) and not leaves)
-        again = again and context.task.get_retry_exception(exception=error, job=context.job) is not None
-        status = "stopped" if left and leaves and not again else None
-        await self._clerk.aend(context.job.id, error, status=status, again=again, asked=left and not leaves)
+        retry = context.task.get_retry_exception(exception=error, job=context.job) if again else None
+        status = "stopped" if left and leaves and retry is None else None
+        asked, after = left and not leaves, retry and retry.retry_decision.retry_at
+        await self._clerk.aend(
+            context.job.id, error, status=status, again=retry is not None, asked=asked, after=after
+        )

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from headway.queues.clerk import Clerk
 from headway.queues.labels import label_of, packed
+from headway.threads import cached_property
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -55,7 +55,8 @@ class ReportingWorker(Reporting):
     def handle_job_retry(self, job: Any, queue: Any, retry: Any, *args: Any, **kwargs: Any) -> None:
         """See `rq.worker.BaseWorker`."""
         status = "failed" if (job.number_of_retries or 0) >= retry.max else "retrying"
-        self.clerk.harmless(self.clerk.end)(job.id, status=status)
+        after = retry.get_interval(job.number_of_retries or 0, retry.intervals)
+        self.clerk.harmless(self.clerk.end)(job.id, status=status, after=after)
         super().handle_job_retry(job, queue, retry, *args, **kwargs)
 
     def handle_job_failure(self, job: Any, *args: Any, **kwargs: Any) -> None:
@@ -87,7 +88,8 @@ class ReportingWorker(Reporting):
 
     def _failed(self, job: Any, *, stopped: bool, again: bool) -> None:
         if self.clerk.running(job.id):
-            self.clerk.end(job.id, self._error, again=again, asked=stopped)
+            after = job.get_retry_interval() if again else None
+            self.clerk.end(job.id, self._error, again=again, asked=stopped, after=after)
         else:  # the work horse has died
             event: Event = "terminated" if stopped else "requeued" if again else "lost"
             self.clerk.tell(job.id, event, self.name)

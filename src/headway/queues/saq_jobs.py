@@ -89,14 +89,15 @@ class Reports:
 
     async def _retrying(self, job: Any, error: str | None) -> None:
         raised = sys.exc_info()[1]
-        await self.clerk.harmless(self._again)(job.key, raised if isinstance(raised, Exception) else None)
+        await self.clerk.harmless(self._again)(job, raised if isinstance(raised, Exception) else None)
         await self._retry(job, error)
 
-    async def _again(self, key: str, error: Exception | None) -> None:
-        if self.clerk.running(key) is not None:
-            await self.clerk.aend(key, error, status="retrying")
+    async def _again(self, job: Any, error: Exception | None) -> None:
+        if self.clerk.running(job.key) is not None:
+            after = job.retry_delay if job.retry_backoff is False else None  # else SAQ will throw dice
+            await self.clerk.aend(job.key, error, status="retrying", after=after)
         else:
-            await self.clerk.atell(key, "requeued")
+            await self.clerk.atell(job.key, "requeued")
 
     async def _finishing(self, job: Any, status: Any, **kwargs: Any) -> None:
         await self._finish(job, status, **kwargs)

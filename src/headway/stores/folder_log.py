@@ -29,7 +29,6 @@ from __future__ import annotations
 import os
 import random
 from contextlib import suppress
-from functools import cached_property
 from hashlib import blake2b
 from operator import itemgetter
 from secrets import token_hex
@@ -42,6 +41,7 @@ from msgspec.structs import astuple, replace
 from headway.core.snapshot import Head, Part
 from headway.core.transitions import merge_part, micros, moment
 from headway.stores.transactional import Kept
+from headway.threads import cached_property
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

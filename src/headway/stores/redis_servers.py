@@ -395,7 +395,7 @@ class Client:
             connection.connect()
             self._connection = connection
         packed = self._connection.pack_commands([call.command for call in calls])
-        self._connection.send_packed_command(packed)
+        self._connection.send_packed_command([b"".join(packed)])  # in pieces it is answered in pieces
         return [self._answer() for _ in calls]
 
     def _answer(self) -> Any:

@@ -60,8 +60,8 @@ class Queue(ABC):
     def send(self, body: str, *args: Any, line: str, **how: Any) -> str:
         """Send a task, and give the id of its job.
 
-        How: ``retries=`` how many more attempts, at once; ``limit=`` a hard time limit in seconds; ``late=``
-        it is delivered again when its worker dies.
+        How: ``retries=`` how many more attempts, each ``wait=`` seconds after the one before; ``limit=`` a
+        hard time limit in seconds; ``late=`` it is delivered again when its worker dies.
         """
 
     @abstractmethod
@@ -119,6 +119,7 @@ class QueueContract:
 
     Attributes:
         retries: Whether a task is tried again when its function raises.
+        waits: Whether it says how long it waits before.
         children: Whether tasks run in children of the worker, whose death it notices.
         duplicates: Whether a task may be delivered twice at a time.
         redelivers: Whether a task is delivered again when its worker was killed.
@@ -128,6 +129,7 @@ class QueueContract:
     """
 
     retries = True
+    waits = True
     children = True
     duplicates = True
     redelivers = True
@@ -191,6 +193,16 @@ class QueueContract:
         assert (job.status, job.attempt) == ("completed", 3)
         assert [m.text for m in job.messages] == ["attempt 1: ConnectionError", "attempt 2: ConnectionError"]
         assert fate(queue, job) == "completed"
+
+    def test_a_retry_that_is_waited_for_says_how_long(self, queue: Queue, line: str, file: Path) -> None:
+        if not self.retries or not self.waits:
+            pytest.skip("the queue does not tell")
+        id = queue.send("flaky", file, 9, line=line, retries=2, wait=30)
+        until(lambda: (job := queue.hw.get(id)) is not None and job.status == "retrying")
+        job = queue.hw.get(id)
+        assert job is not None and job.retry_in is not None
+        assert 10 < job.retry_in <= 30
+        assert queue.hw.cancel(id)
 
     def test_a_task_that_is_given_up_has_failed(self, queue: Queue, line: str, file: Path) -> None:
         if not self.retries:

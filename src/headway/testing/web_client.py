@@ -108,7 +108,8 @@ class Client:
         """Open a stream, and leave it at the end."""
         connection = self._sent(f"events?{query}", "GET", None, headers)
         try:
-            yield Stream(connection.getresponse())
+            with connection.getresponse() as answer:
+                yield Stream(answer)
         finally:
             connection.close()
 

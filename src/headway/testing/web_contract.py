@@ -378,9 +378,11 @@ class Cancels(Scene):
         assert ann.ask(f"jobs/{begin().id}/cancel").status == 405
 
     def test_cancels_are_counted(self, ann: Client) -> None:
-        replies = [ann.cancel("unknown") for _ in range(30)]
-        assert {reply.status for reply in replies} == {404, 429}
-        assert int(replies[-1].headers["retry-after"]) >= 1
+        reply = patient(lambda: ann.cancel("unknown"))
+        while reply.status == 404:
+            reply = ann.cancel("unknown")
+        assert reply.status == 429
+        assert int(reply.headers["retry-after"]) >= 1
 
 
 class Pages(Scene):
@@ -528,9 +530,13 @@ class Streams(Scene):
         assert events == {one.id: "job", two.id: "job", three.id: "gone"}
 
     def test_a_stream_ends_when_its_link_expires(self, begin: Any, nobody: Client) -> None:
-        job = begin()
-        with nobody.stream(f"id={job.id}&token={LINKS.view(job.id, expires=2)}") as stream:
-            assert stream.named("bye").json["reason"] == "expired"
+        job, seconds = begin(), 1
+        while True:
+            with nobody.stream(f"id={job.id}&token={LINKS.view(job.id, expires=seconds)}") as stream:
+                if stream.status == 200:
+                    assert stream.named("bye").json["reason"] == "expired"
+                    return
+            seconds *= 2  # it had expired before it was looked at
 
     def test_a_record_that_is_forgotten_is_gone(self, hw: Headway, url: str) -> None:
         name = f"gone{secrets.token_hex(4)}"

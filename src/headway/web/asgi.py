@@ -18,7 +18,7 @@ from headway import threads
 from headway.core.errors import HeadwayError
 from headway.web import exchange
 from headway.web.broadcast import INFINITY, Broadcast, Stream
-from headway.web.door import Door, as_verdict, log, stopping
+from headway.web.door import PATIENCE, Door, Told, as_verdict, log, stopping
 from headway.web.exchange import Request
 
 if TYPE_CHECKING:
@@ -42,11 +42,8 @@ UNTOLD_LONGEST = 20.0
 """Seconds after which streams end where a server waits for them before it stops, and does not tell."""
 GRANIAN_WARNING = (
     f"granian takes in no more than 1,024 connections by default, so at most {GRANIAN} streams are served; "
-    "with a larger --backpressure pass streams=…, and run it with --workers-kill-timeout 3, "
-    "or it waits for open streams when it is to stop"
+    "with a larger --backpressure pass streams=…"
 )
-PATIENCE = 30.0
-"""Seconds after which a client that does not take what it is sent is given up."""
 AT_ONCE = 100
 """How many streams are woken between two looks at other requests, which wait for a few milliseconds then."""
 TICK = 0.25
@@ -101,7 +98,7 @@ class App:
             return
         self._looked = True
         if is_granian(receive):
-            self._longest = UNTOLD_LONGEST
+            self._listen_for_sigterm()
             if self.door.settings.streams is None:
                 self.most = GRANIAN
                 log.warning(GRANIAN_WARNING)
@@ -113,6 +110,14 @@ class App:
                 self._longest = UNTOLD_LONGEST
             else:
                 self.told_to_stop = terminated.is_set
+
+    def _listen_for_sigterm(self) -> None:
+        try:
+            told = Told()
+        except ValueError:  # its workers are threads
+            self._longest = UNTOLD_LONGEST
+        else:
+            self.told_to_stop = lambda: told.should_exit
 
     def _loop(self) -> _Loop:
         loop = asyncio.get_running_loop()

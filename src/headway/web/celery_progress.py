@@ -12,6 +12,7 @@ avoided here:
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 from headway.core import words
@@ -39,6 +40,8 @@ def answer(job: Snapshot | None, grant: Grant) -> CeleryProgress:
     elif job.status == "retrying":
         told.state, told.complete, told.success = "RETRY", True, False
         told.result = CeleryRetry(_reason(job, grant))
+        if job.retry_in is not None:
+            told.result.next_retry_seconds = ceil(job.retry_in)
     elif job.ended:
         told.state = "REVOKED" if job.status == "cancelled" else "FAILURE"
         told.complete, told.success, told.result = True, False, _reason(job, grant)

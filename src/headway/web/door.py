@@ -23,6 +23,7 @@ from headway.web.protocol import Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import FrameType
 
     from headway.client import Headway
     from headway.core.snapshot import Snapshot
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from headway.web.exchange import Find, Read, Request
 
 log = logging.getLogger("headway")
+
+PATIENCE = 30.0
+"""Seconds after which a client that does not take what it is sent is given up."""
 
 
 class Door:
@@ -114,6 +118,24 @@ def stopping() -> bool:
     """
     owner = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     return bool(getattr(owner, "should_exit", False)) or getattr(owner, "alive", True) is False
+
+
+class Told:
+    """Notes SIGTERM where a server tells nobody that it is to stop, and passes it on; `stopping` finds it.
+
+    Raises:
+        ValueError: This is not the process's main thread.
+    """
+
+    def __init__(self) -> None:
+        self.should_exit = False
+        self._before: Any = signal.getsignal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, self._note)
+        signal.siginterrupt(signal.SIGTERM, False)  # noqa: FBT003 - it is CPython's; as event loops have it
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.should_exit = True
+        self._before(number, frame)
 
 
 def _settings(given: Mapping[str, Any]) -> Settings:

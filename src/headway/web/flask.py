@@ -83,7 +83,7 @@ def _carried(carrier: wsgi.App, path: str) -> flask.Response:
     request = wsgi.request_of(environ, asked)
     request.base = (asked.root_path + asked.path).removesuffix(path).rstrip("/")
     request.path = path.strip("/")
-    answer = carrier.answer(request, carrier.streams(environ))
+    answer = carrier.answer(request, environ)
     body: Any = answer.body
     if not isinstance(body, list):
         body = flask.stream_with_context(body)

@@ -88,6 +88,7 @@ class Job(Struct, kw_only=True):
     patience: Seconds | None
     idle_for: Seconds | None
     silent_for: Seconds | None
+    retry_in: Seconds | None
     cancel: Literal["requested", "seen"] | None
     cancellable: bool
     error: Reason | None

@@ -22,6 +22,7 @@ from headway import threads
 from headway.core.errors import HeadwayError, InvalidValue
 from headway.web import exchange
 from headway.web.broadcast import Broadcast, Stream
+from headway.web.connection import Connection, connection_of
 from headway.web.door import Door, stopping
 from headway.web.exchange import Heard, Request, Response, Start
 
@@ -70,7 +71,7 @@ class App:
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer, as WSGI has it."""
-        answer = self.answer(request_of(environ), self.streams(environ))
+        answer = self.answer(request_of(environ), environ)
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", answer.headers)
         return answer.body
 
@@ -81,10 +82,11 @@ class App:
             return 0
         return streams_of() if given is None else given
 
-    def answer(self, request: Request, streams: int) -> Answer:
+    def answer(self, request: Request, environ: Mapping[str, Any]) -> Answer:
         """Answer one request; the body is closed by whoever takes it."""
+        streams = self.streams(environ)
         request.streams = streams > 0
-        carrier = _Carrier(self.door, self._process(), request, streams)
+        carrier = _Carrier(self.door, self._process(), request, streams, connection_of(environ))
         head = carrier.begin()
         if isinstance(head, Start):
             return Answer(head.status, head.headers, carrier)
@@ -142,11 +144,14 @@ class _Process:
 class _Carrier:
     """One request: first its head, then, where it goes on, an iterator over its body."""
 
-    def __init__(self, door: Door, shared: _Process, request: Request, streams: int) -> None:
+    def __init__(
+        self, door: Door, shared: _Process, request: Request, streams: int, connection: Connection | None
+    ) -> None:
         self._door = door
         self._shared = shared
         self._request = request
         self._streams = streams
+        self._connection = connection
         self._talk = door.protocol.answer(request)
         self._stream: Stream | None = None
         self._event = threading.Event()
@@ -188,9 +193,14 @@ class _Carrier:
         """The client has gone, or all was said."""
         self._talk.close()
         stream, self._stream = self._stream, None
-        if stream is not None:
-            with self._shared.lock:
-                self._shared.broadcast.leave(stream)
+        if stream is None:
+            return
+        with self._shared.lock:
+            self._shared.broadcast.leave(stream)
+        if self._connection is not None:
+            self._connection.release()
+            if stream.closing:
+                self._connection.read_no_more()
 
     def _go_on(self, outcome: Any) -> Any:
         error: HeadwayError | None = None
@@ -230,16 +240,19 @@ class _Carrier:
             if known is not None:
                 self._stream = stream
                 stream.wake = self._shared.waker(self._event)
+        if known is not None and self._connection is not None:
+            self._connection.hold()
         return known
 
     def _listen(self, want: Listen) -> Heard:
-        stream = self._stream
+        stream, connection = self._stream, self._connection
         assert stream is not None, "who listens has joined"  # noqa: S101 - the protocol's own order
         deadline = time.monotonic() + want.seconds
-        while not stream.ready:
-            stream.closing = stopping()
+        while True:
+            stream.closing |= stopping()
+            stream.left |= connection is not None and connection.gone
             left = deadline - time.monotonic()
-            if stream.closing or left <= 0:
+            if stream.ready or left <= 0:
                 break
             self._event.wait(min(TICK, left))
         self._event.clear()

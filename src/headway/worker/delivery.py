@@ -98,6 +98,7 @@ class Delivery(Job):
         result: Any = None,
         *,
         later: bool = False,
+        after: float | None = None,
     ) -> None:
         """End this attempt, once.
 
@@ -106,9 +107,12 @@ class Delivery(Job):
             error: Why it failed, or is to be tried again.
             result: What it leaves for readers; what JSON cannot carry is not kept, and a message says so.
             later: Whether the caller sees to it that this is told.
+            after: In how many seconds the next attempt is due; None when nobody knows.
         """
         if self.ended:
             return
+        if status == "retrying":
+            self._wait_for_retry(None if after is None else max(0.0, after))
         if error is not None and status in {"failed", "retrying"}:
             self._error = error_of(error)
         try:

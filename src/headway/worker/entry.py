@@ -62,6 +62,7 @@ class JobEntry:
         self.held: Snapshot | None = None
         self.lease = job._lease
         self._finals: list[Snapshot] = []
+        self._left_at = 0.0
         self._claimed: Details | None = None
         self._claiming: tuple[Snapshot, object, int] = (Snapshot(id=self.id), None, 0)
         self._version = 0
@@ -124,7 +125,8 @@ class JobEntry:
             waits: Whether the caller sees to it that this is told.
         """
         if self.final is None and self.owned:
-            state = self._pulse.remembered(self._facts(job, time.monotonic()))
+            self._left_at = time.monotonic()
+            state = self._pulse.remembered(self._facts(job, self._left_at))
             self._finals.append(replace(state, status=status, details=job._details(), **_NOTHING_LEFT))
         if waits:
             self.urgent = True
@@ -366,6 +368,9 @@ class JobEntry:
     def _signed(self, state: Snapshot) -> Snapshot:
         """With what makes it a word of this run."""
         opened = self.opened
+        if state.retry_in is not None:
+            waited = time.monotonic() - self._left_at
+            state = replace(state, retry_in=max(0.0, state.retry_in - waited))
         if opened is None:
             return replace(state, status=state.status if state.status in _LEAVES else "running")
         return replace(

@@ -91,7 +91,7 @@ class Job(Bar):
     __slots__ = (
         "_asked", "_began", "_cancellable", "_cancellable_until", "_entry", "_error", "_failed", "_lease",
         "_message_count", "_messages", "_meta", "_options", "_parent", "_publisher", "_result",
-        "_retention", "_scope", "_stages", "_token", "_told", "_total_weight", "_weight",
+        "_retention", "_retry_at", "_scope", "_stages", "_token", "_told", "_total_weight", "_weight",
         "activity", "details_changed", "id", "kind", "name",
     )  # fmt: skip
     do_not_call_in_templates = True
@@ -129,6 +129,7 @@ class Job(Bar):
         self._message_count = 0
         self._error: Error | None = None
         self._result: Any = None
+        self._retry_at: float | None = None
         self.details_changed = 1
         self._entry: JobEntry | None = None
         self._asked = self._told = False
@@ -291,12 +292,17 @@ class Job(Bar):
         self._error = error_of(error)
         self._finish("failed")
 
-    def retry(self, error: BaseException | str | None = None) -> None:
+    def retry(self, error: BaseException | str | None = None, *, after: float | None = None) -> None:
         """This attempt has failed, and another one is to follow.
 
         Args:
             error: Why, as for `fail`.
+            after: In how many seconds; None when nobody knows.
+
+        Raises:
+            InvalidValue: ``after`` is no number of seconds; nothing has happened then.
         """
+        self._wait_for_retry(after)
         self._error = None if error is None else error_of(error)
         self._finish("retrying")
 
@@ -400,6 +406,9 @@ class Job(Bar):
         token, self._token = self._token, None
         leave(token)
 
+    def _wait_for_retry(self, after: float | None) -> None:
+        self._retry_at = None if after is None else time.monotonic() + arguments.amount(after, "after")
+
     def _finish_with(self, error: BaseException | None) -> None:
         """End as what the end of a block tells."""
         if self.ended:
@@ -456,6 +465,7 @@ class Job(Bar):
             elapsed=now - self._began if self._began else None,
             worker=self._worker(),
             message_count=self._message_count,
+            retry_in=None if self._retry_at is None else max(0.0, self._retry_at - now),
         )
 
     def _worker(self) -> str:

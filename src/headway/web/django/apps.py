@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.apps import AppConfig, apps
 from django.core.signals import setting_changed
+from django.utils.functional import cached_property
 
 from headway.web import asgi, wsgi
 

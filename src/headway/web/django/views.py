@@ -50,7 +50,7 @@ def carry(request: HttpRequest, inside: str, **_: Any) -> HttpResponseBase:
     reason = _unproven(request, asked)
     if reason is not None:
         return _refusal(reason)
-    answer = carrier.answer(asked, carrier.streams(request.META))
+    answer = carrier.answer(asked, request.META)
     if not isinstance(answer.body, list):
         close_all()
     return _dressed(answer.status, answer.headers, answer.body)

@@ -74,6 +74,8 @@ export interface Snapshot {
   patience: number | null;
   idle_for: number | null;
   silent_for: number | null;
+  /** Seconds until the next attempt is due, while retrying. */
+  retry_in: number | null;
   cancel: "requested" | "seen" | null;
   cancellable: boolean;
   error: { text?: string | null; type?: string | null; detail?: string | null } | null;
