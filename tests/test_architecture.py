@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,12 @@ def test_names_say_something_in_our_words(name):
 def test_what_a_queue_means_is_said_once_and_its_own_files_only_translate(name):
     shared = {"queues/lifecycle.py", "queues/clerk.py"}
     assert name in shared or len((SOURCE / name).read_text().splitlines()) <= 120
+
+
+@each_file
+def test_no_lock_of_the_standard_library_is_held_while_something_is_worked_out(name):
+    """That of `functools.cached_property` is one for all objects before Python 3.12, and forks copy it."""
+    assert not re.search(r"functools.*cached_property", (SOURCE / name).read_text()) or name == "threads.py"
 
 
 @each_file

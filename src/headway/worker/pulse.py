@@ -7,7 +7,6 @@ seconds where more than half a minute is left; in between it counts down.
 from __future__ import annotations
 
 from collections import deque
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -16,6 +15,7 @@ from headway.core.estimate import Estimator
 from headway.core.estimate.profile import weights
 from headway.core.snapshot import Totals, position, with_parts
 from headway.core.words import STANDSTILL, Finish
+from headway.threads import cached_property
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
