@@ -44,8 +44,10 @@ GRANIAN_WARNING = (
     f"granian takes in no more than 1,024 connections by default, so at most {GRANIAN} streams are served; "
     "with a larger --backpressure pass streams=…"
 )
-AT_ONCE = 100
-"""How many streams are woken between two looks at other requests, which wait for a few milliseconds then."""
+AT_ONCE = 25
+"""How many streams are woken between two looks at other requests, which wait for a millisecond then."""
+BREATH = 0.002
+"""Seconds for which streams wait while a request reads: its thread needs the interpreter, which we hold."""
 TICK = 0.25
 """Seconds between two looks at the clock, and whether the server is about to stop."""
 
@@ -148,8 +150,11 @@ class _Loop:
         """Wake some, and the others after all that else waits for this loop."""
         for stream in streams[:AT_ONCE]:
             stream.wake()
-        if len(streams) > AT_ONCE:
-            self._loop.call_soon(self._wake, streams[AT_ONCE:])
+        others = streams[AT_ONCE:]
+        if others and any(lane.reads for lane in self.lanes):
+            self._loop.call_later(BREATH, self._wake, others)
+        elif others:
+            self._loop.call_soon(self._wake, others)
 
     def tick(self) -> None:
         """Look at the clock from now on, for as long as there are streams."""
@@ -175,6 +180,11 @@ class _Lane:
         self._wanted: dict[str, None] = {}
         self._next: asyncio.Future[dict[str, Snapshot]] | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Whether somebody waits for a read."""
+        return self._task is not None
 
     async def read(self, ids: tuple[str, ...]) -> dict[str, Snapshot]:
         """These jobs, as they are now."""
