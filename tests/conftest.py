@@ -28,14 +28,20 @@ def pytest_runtest_setup():
 
 
 @pytest.fixture
-def store(tmp_path):
+def url(tmp_path):
     """The URL of a store of its own."""
     return f"sqlite:///{tmp_path / 'jobs.db'}"
 
 
 @pytest.fixture
-def hw(store):
+def store(url):
+    """The same, as programs are told it."""
+    return url
+
+
+@pytest.fixture
+def hw(url):
     """All verbs over that store."""
-    made = headway.connect(store)
+    made = headway.connect(url)
     yield made
     made.close()

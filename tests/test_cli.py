@@ -20,8 +20,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
-def store(tmp_path, monkeypatch):
-    url = f"sqlite:///{tmp_path / 'jobs.db'}"
+def url(url, monkeypatch):
     monkeypatch.setenv("HEADWAY_STORE", url)
     return url
 

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.timeout(180), pytest.mark.skipif(os.name != "posix", r
 
 
 @pytest.fixture
-def store(tmp_path, monkeypatch):
+def url(tmp_path, monkeypatch):
     url = f"sqlite:///{tmp_path / 'state' / 'jobs.db'}"
     monkeypatch.setenv("HEADWAY_STORE", url)
     return url

@@ -42,7 +42,6 @@ from tests.worker.test_time_left import (  # noqa: F401 - run here, too
     test_programs_that_end_at_once_lose_no_run,
 )
 
-import headway
 from headway.doctor import examine
 
 STORES = ("valkey", "cluster", "postgres", "folder")
@@ -75,12 +74,6 @@ def url(request, tmp_path):
     if request.param == "postgres":
         return f"{request.getfixturevalue('database').url}?schema={own}"
     return f"{request.getfixturevalue(request.param).url}?prefix={own}"
-
-
-@pytest.fixture
-def hw(url):
-    with closing(headway.connect(url)) as made:
-        yield made
 
 
 def test_its_doctor_finds_it_usable_and_hears_of_a_change(hw):

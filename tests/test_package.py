@@ -64,11 +64,6 @@ def with_cli(install):
     return install("[cli]")
 
 
-@pytest.fixture
-def store(tmp_path):
-    return f"sqlite:///{tmp_path / 'headway.db'}"
-
-
 def test_the_wheel_holds_the_whole_package_its_types_and_its_licence(wheel):
     package = ROOT / "src"
     sources = {

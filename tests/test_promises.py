@@ -21,18 +21,6 @@ from headway.core import snapshot as limits
 from headway.core.errors import InvalidValue
 
 
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'jobs.db'}"
-
-
-@pytest.fixture
-def hw(url):
-    made = headway.connect(url)
-    yield made
-    made.close()
-
-
 def test_promise_1_reporting_never_breaks_the_job(url, tmp_path):
     (tmp_path / "jobs.db").mkdir()  # nothing can be stored there
     code, out, errors = run("""

@@ -42,11 +42,6 @@ with hw.job("Import", id="one", scope="all", total=100) as job:
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'jobs.db'}"
-
-
-@pytest.fixture
 def serve(url):
     """Starts the server; leaving stops it as an operator does."""
 

@@ -90,7 +90,10 @@ def test_a_job_is_pending_from_the_commit_on(project):
         with enqueueing(scope="user/3"):
             project.enqueue("committed", "succeed", 5)
         assert not list(project.hw.find(scope="user/3"))
-    assert [job.status for job in project.hw.find(scope="user/3")] == ["pending"]
+    [pending] = project.hw.find(scope="user/3")
+    assert pending.status == "pending"
+    with project.worker("committed"):
+        assert ended(project, pending.id).status == "completed"
 
 
 @COMMITS

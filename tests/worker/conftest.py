@@ -2,23 +2,9 @@ import sys
 
 import pytest
 
-import headway
 from headway.client import Headway
 from headway.stores import open_store
 from headway.testing import FaultyStore
-
-
-@pytest.fixture
-def url(tmp_path):
-    """A database of its own."""
-    return f"sqlite:///{tmp_path / 'jobs.db'}"
-
-
-@pytest.fixture
-def hw(url):
-    made = headway.connect(url)
-    yield made
-    made.close()
 
 
 @pytest.fixture

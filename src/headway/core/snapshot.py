@@ -229,8 +229,7 @@ class Head(Struct, frozen=True, kw_only=True):
         return "stopped" if self.ended else "running"
 
 
-_HEAD = Head.__struct_fields__
-_head_of = attrgetter(*_HEAD)
+_values_of_head = attrgetter(*Head.__struct_fields__)
 
 
 class Snapshot(Head, frozen=True, kw_only=True):
@@ -295,7 +294,7 @@ class Snapshot(Head, frozen=True, kw_only=True):
     @property
     def head(self) -> Head:
         """What a store decides by."""
-        return Head(**dict(zip(_HEAD, _head_of(self), strict=True)))
+        return Head(**head_of(self))
 
     @property
     def grid(self) -> int | None:
@@ -386,6 +385,11 @@ class Snapshot(Head, frozen=True, kw_only=True):
     def meta(self) -> Any:
         """What its creator noted about it; None when details were not read."""
         return self.details.meta if self.details else None
+
+
+def head_of(record: Snapshot) -> dict[str, Any]:
+    """The fields of a record's head."""
+    return dict(zip(Head.__struct_fields__, _values_of_head(record), strict=True))
 
 
 def position(bar: Snapshot | Stage) -> tuple[Number | None, Number | None]:

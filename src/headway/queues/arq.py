@@ -101,8 +101,8 @@ def _wrapped(clerk: Clerk, function: Function, max_tries: int) -> Function:
         except asyncio.CancelledError:
             raise  # why, the hook will know
         except Exception as error:
-            again, wait = isinstance(error, (Retry, RetryJob)), getattr(error, "defer_score", None) or 0
-            again = again and ctx["job_try"] < tries
+            again = isinstance(error, (Retry, RetryJob)) and ctx["job_try"] < tries
+            wait = getattr(error, "defer_score", None) or 0
             await end(id, error.__cause__ or error, again=again, after=wait / 1000)
             raise
         await end(id, result=result)

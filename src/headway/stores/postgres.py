@@ -38,7 +38,7 @@ from msgspec.structs import replace
 from headway import threads
 from headway.core import arguments, transitions, wire
 from headway.core.errors import InvalidValue, MissingPackage, StoreRefused, StoreUnavailable
-from headway.core.snapshot import TIMES, Details, Head, Snapshot, Totals, as_read
+from headway.core.snapshot import TIMES, Details, Head, Snapshot, Totals, as_read, head_of
 from headway.core.transitions import micros, moment
 from headway.stores.connections import TIMEOUT, Connections, without_secrets
 from headway.stores.contract import (
@@ -680,7 +680,7 @@ def _marks(values: Collection[object]) -> str:
 
 def _told(record: Snapshot) -> dict[str, Any]:
     """A record as the functions take it."""
-    told: dict[str, Any] = {name: getattr(record, name) for name in _HEAD}
+    told = head_of(record)
     for name in TIMES:
         if told[name] is not None:
             told[name] = micros(told[name])

@@ -18,7 +18,6 @@ from __future__ import annotations
 import selectors
 import time
 from contextlib import suppress
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,7 +26,7 @@ from msgspec.structs import asdict, replace
 from headway import threads
 from headway.core import arguments, transitions, wire
 from headway.core.errors import StoreRefused, StoreUnavailable
-from headway.core.snapshot import TIMES, Details, Head, Snapshot, Totals, as_read
+from headway.core.snapshot import TIMES, Details, Head, Snapshot, Totals, as_read, head_of
 from headway.core.transitions import micros, moment
 from headway.stores.contract import (
     PAGE,
@@ -69,7 +68,6 @@ _DURATIONS = ("lease", "retention")
 _MISSING = msgspec.Raw(b"\xc2")
 _HEAD = {field.name: field.default for field in msgspec.structs.fields(Head) if field.name != "id"}
 """What a head has where a server keeps nothing."""
-_head_of = attrgetter(*Head.__struct_fields__)
 
 
 class RedisStore(Store):
@@ -582,8 +580,7 @@ def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _told(record: Snapshot) -> dict[str, Any]:
     """A record as its script takes it in."""
-    known = zip(Head.__struct_fields__, _head_of(record), strict=True)
-    head = {name: value for name, value in known if value is not None}
+    head = {name: value for name, value in head_of(record).items() if value is not None}
     for name in TIMES:
         if name in head:
             head[name] = micros(head[name])

@@ -120,6 +120,7 @@ class QueueContract:
     Attributes:
         retries: Whether a task is tried again when its function raises.
         waits: Whether it says how long it waits before.
+        pause: Seconds between two attempts, where it needs some to note what came of one.
         children: Whether tasks run in children of the worker, whose death it notices.
         duplicates: Whether a task may be delivered twice at a time.
         redelivers: Whether a task is delivered again when its worker was killed.
@@ -130,6 +131,7 @@ class QueueContract:
 
     retries = True
     waits = True
+    pause = 0
     children = True
     duplicates = True
     redelivers = True
@@ -189,7 +191,7 @@ class QueueContract:
     def test_a_retry_that_succeeds_is_the_next_attempt(self, queue: Queue, line: str, file: Path) -> None:
         if not self.retries:
             pytest.skip("the queue does not retry")
-        job = ended(queue, queue.send("flaky", file, 2, line=line, retries=3))
+        job = ended(queue, queue.send("flaky", file, 2, line=line, retries=3, wait=self.pause))
         assert (job.status, job.attempt) == ("completed", 3)
         assert [m.text for m in job.messages] == ["attempt 1: ConnectionError", "attempt 2: ConnectionError"]
         assert fate(queue, job) == "completed"
@@ -198,16 +200,15 @@ class QueueContract:
         if not self.retries or not self.waits:
             pytest.skip("the queue does not tell")
         id = queue.send("flaky", file, 9, line=line, retries=2, wait=30)
-        until(lambda: (job := queue.hw.get(id)) is not None and job.status == "retrying")
-        job = queue.hw.get(id)
-        assert job is not None and job.retry_in is not None
-        assert 10 < job.retry_in <= 30
+        job = until(lambda: (one := queue.hw.get(id)) and one.status == "retrying" and one)
+        assert job.retry_in is not None and 10 < job.retry_in <= 30
         assert queue.hw.cancel(id)
 
     def test_a_task_that_is_given_up_has_failed(self, queue: Queue, line: str, file: Path) -> None:
         if not self.retries:
             pytest.skip("the queue does not retry")
-        job = ended(queue, queue.send("flaky", file, 9, line=line, retries=2), settled=("failed",))
+        id = queue.send("flaky", file, 9, line=line, retries=2, wait=self.pause)
+        job = ended(queue, id, settled=("failed",))
         assert (job.status, job.attempt) == ("failed", 3)
         assert fate(queue, job) == "failed"
 

@@ -378,10 +378,11 @@ class Cancels(Scene):
         assert ann.ask(f"jobs/{begin().id}/cancel").status == 405
 
     def test_cancels_are_counted(self, ann: Client) -> None:
-        reply = patient(lambda: ann.cancel("unknown"))
+        reply, asked, began = patient(lambda: ann.cancel("unknown")), 1, time.monotonic()
         while reply.status == 404:
-            reply = ann.cancel("unknown")
+            reply, asked = ann.cancel("unknown"), asked + 1
         assert reply.status == 429
+        assert asked <= 30 + (time.monotonic() - began), "one more each second"
         assert int(reply.headers["retry-after"]) >= 1
 
 

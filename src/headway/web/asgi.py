@@ -100,7 +100,10 @@ class App:
             return
         self._looked = True
         if is_granian(receive):
-            self._listen_for_sigterm()
+            try:
+                Told()
+            except ValueError:  # its workers are threads
+                self._longest = UNTOLD_LONGEST
             if self.door.settings.streams is None:
                 self.most = GRANIAN
                 log.warning(GRANIAN_WARNING)
@@ -112,14 +115,6 @@ class App:
                 self._longest = UNTOLD_LONGEST
             else:
                 self.told_to_stop = terminated.is_set
-
-    def _listen_for_sigterm(self) -> None:
-        try:
-            told = Told()
-        except ValueError:  # its workers are threads
-            self._longest = UNTOLD_LONGEST
-        else:
-            self.told_to_stop = lambda: told.should_exit
 
     def _loop(self) -> _Loop:
         loop = asyncio.get_running_loop()
