@@ -19,7 +19,7 @@ DJANGO_TASKS = "tests/queues/django_tasks_contract.py"
 SLOW = "asked_to_stop or killed or redis or babbles or hangs or store_is_back"
 """Of a Django project's tasks these run nightly: each starts a worker of its own, or several, and waits."""
 QUICK = ["-k", f"not ({SLOW})"]
-EVERYTHING = f"{ROOT}[celery,cli,django-tasks,dramatiq,huey,postgres,procrastinate,rq,tqdm,web]"
+EVERYTHING = f"{ROOT}[celery,cli,django-tasks,dramatiq,huey,postgres,procrastinate,rq,taskiq,tqdm,web]"
 TOGETHER = ["-n", "2", "tests/queues", "--ignore", "tests/queues/test_apart.py"]
 """The queues that share an environment."""
 
@@ -61,12 +61,12 @@ def environment(folder, python, *packages):
     [
         # It holds redis-py below 6.
         pytest.param(sys.executable, ["arq"], ["tests/queues/arq_contract.py", PAGE.format("arq")], id="arq"),
-        # With taskiq 0.13, a worker that waits did not hear of what was sent to it.
         pytest.param(
             sys.executable,
             ["taskiq<0.13", "taskiq-redis"],
-            ["tests/queues/taskiq_contract.py", PAGE.format("taskiq")],
-            id="taskiq",
+            ["tests/queues/test_taskiq.py"],
+            id="taskiq 0.12",
+            marks=pytest.mark.nightly,
         ),
         pytest.param(
             sys.executable,
@@ -92,7 +92,6 @@ def environment(folder, python, *packages):
             )
             for name, packages in (
                 ("arq", ["arq"]),
-                ("taskiq", ["taskiq<0.13", "taskiq-redis"]),
                 ("saq", ["saq[redis]", "typing-extensions"]),  # which it imports and does not name
             )
         ),
