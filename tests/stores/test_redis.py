@@ -268,6 +268,14 @@ class TestWeather:
             assert proxy.round_trips - before == 1
             assert len(answers) == 21
 
+    def test_a_new_connection_says_and_asks_nothing_besides(self, server):
+        with server.client() as client, closing(open_store(server.url)) as store:
+            client.config_resetstat()
+            store.read(["job"])
+            assert client.info("commandstats").keys() <= {
+                f"cmdstat_{name}" for name in ("config|resetstat", "evalsha", "hmget", "script|load", "time")
+            }
+
     def test_a_server_that_hangs_is_given_up_after_half_a_second(self, mortal):
         with closing(open_store(mortal.url)) as store:
             worker = Worker(store)

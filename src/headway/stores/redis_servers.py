@@ -252,6 +252,7 @@ class Servers:
             "socket_connect_timeout": TIMEOUT,
             "retry": Retry(NoBackoff(), 0),
             "protocol": 2,
+            **_UNSAID,
         }
         try:
             settings |= parse_url(url)
@@ -278,18 +279,26 @@ class Servers:
             settings |= _ONCE_MORE
             nodes = [ClusterNode(*address) for address in self._hosts]
             return RedisCluster(startup_nodes=nodes, **settings)
-        sentinels = {name: settings[name] for name in _WAITS} | self._sentinel_settings
+        sentinels = {name: settings[name] for name in _COMMON} | self._sentinel_settings
         watched = Sentinel(self._hosts, sentinel_kwargs=sentinels, **settings)
         return watched.master_for(self._service, redis_class=redis.Redis)
 
 
+_UNSAID: dict[str, Any] = (
+    {"driver_info": redis.driver_info.DriverInfo(name="", lib_version="")}
+    if hasattr(redis, "driver_info")
+    else {"lib_name": None, "lib_version": None}
+)
+"""That no server is told which driver asks: redis-py would look up its version for each connection, which
+takes longer than all else that a forked child does to report; before 7.2 it called it otherwise."""
 _ONCE_MORE: dict[str, Any] = (
     {"cluster_error_retry_attempts": 1}
     if int(redis.__version__.partition(".")[0]) < 6
     else {"retry": Retry(NoBackoff(), 1)}
 )
 """How a Cluster's client asks again when a slot has moved; redis-py 5 calls it otherwise."""
-_WAITS = ("socket_timeout", "socket_connect_timeout", "retry", "protocol")
+_COMMON = ("socket_timeout", "socket_connect_timeout", "retry", "protocol", *_UNSAID)
+"""What Sentinels are asked with, too."""
 
 
 class Client:
