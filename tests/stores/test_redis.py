@@ -268,6 +268,16 @@ class TestWeather:
             assert proxy.round_trips - before == 1
             assert len(answers) == 21
 
+    def test_a_record_that_is_damaged_holds_up_no_other(self, server, store):
+        workers = [Worker(store, f"job-{number}") for number in range(3)]
+        for worker in workers:
+            worker.claim()
+        with server.client() as client:
+            client.hset("headway:job:{job-1}", "head", b"\xc1")
+        with pytest.raises(StoreUnavailable, match="Bad data format"):
+            store.write([replace(worker.record(), step=1, count=1) for worker in workers])
+        assert [known(store, f"job-{number}").count for number in (0, 2)] == [1, 1]
+
     def test_a_new_connection_says_and_asks_nothing_besides(self, server):
         with server.client() as client, closing(open_store(server.url)) as store:
             client.config_resetstat()

@@ -18,7 +18,7 @@ from __future__ import annotations
 import selectors
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec.structs import asdict, replace
@@ -48,8 +48,12 @@ if TYPE_CHECKING:
     from headway.core.snapshot import Error, Part
     from headway.core.transitions import Over
 
+T = TypeVar("T")
+
 BATCH = 500
 """How many jobs are asked for in one round trip."""
+TOGETHER = 50
+"""Of how many one run of a script takes care: everybody else waits until it is over."""
 WITHIN = 10
 """Seconds after which a Cluster is asked whether a job that was to be opened is found."""
 SLICE = 0.1
@@ -130,9 +134,9 @@ class RedisStore(Store):
         """See `Store.read`."""
         known = [id for id in dict.fromkeys(ids) if _can_be_kept(id)]
         found = {}
-        for some in _batches(known):
-            calls = [self._job(id, "read", {"brief": not details}) for id in some]
-            for id, said in zip(some, self._servers.run(calls), strict=True):
+        for some in _batches(known, BATCH):
+            asked: list[_Asked] = [(id, "read", {"brief": not details}) for id in some]
+            for id, said in zip(some, self._run(asked), strict=True):
                 _, at, (head, totals, *texts) = said
                 record = _snapshot(
                     (head and _unpack(head), totals and _unpack(totals)), texts, at, details=details
@@ -231,13 +235,20 @@ class RedisStore(Store):
     def _key(self, id: str) -> str:
         return f"{self._prefix}:job:{{{id}}}"
 
-    def _job(self, id: str, verb: str, asked: dict[str, Any]) -> Call:
-        keys = (self._key(id), f"{self._prefix}:parts:{{{id}}}")
-        return Call(_JOB, keys, _pack((self._prefix, self._servers.deployment, verb, asked, id)))
+    def _run(self, asked: Sequence[_Asked], *, final: bool = False) -> list[Any]:
+        """What the script answers to each."""
+        calls = [self._jobs(some) for some in _batches(asked, 1 if self._servers.clustered else TOGETHER)]
+        return [answer for answers in self._servers.run(calls, final=final) for answer in answers]
+
+    def _jobs(self, asked: Sequence[_Asked]) -> Call:
+        keys = [key for id, *_ in asked for key in (self._key(id), f"{self._prefix}:parts:{{{id}}}")]
+        return self._call(_JOB, keys, [(verb, what, id) for id, verb, what in asked])
 
     def _finding(self, verb: str, asked: dict[str, Any], key: str | None = None) -> Call:
-        keys = (key or f"{self._prefix}:{{find}}:due",)
-        return Call(_FIND, keys, _pack((self._prefix, self._servers.deployment, verb, asked)))
+        return self._call(_FIND, [key or f"{self._prefix}:{{find}}:due"], [(verb, asked)])
+
+    def _call(self, script: Script, keys: Sequence[str], calls: Sequence[tuple[Any, ...]]) -> Call:
+        return Call(script, keys, _pack((self._prefix, self._servers.deployment, calls)))
 
     def _find(self, verb: str, asked: dict[str, Any]) -> Any:
         return self._servers.run([self._finding(verb, asked)])[0]
@@ -246,8 +257,7 @@ class RedisStore(Store):
         """Ask for one verb of each of some jobs."""
         if not asked:
             return []
-        answers = self._servers.run([self._job(*one) for one in asked], final=final)
-        said = [_decode_said(answer) for answer in answers]
+        said = [_decode_said(answer) for answer in self._run(asked, final=final)]
         if self._servers.clustered:
             self._tell_others(asked, said)
         return said
@@ -303,7 +313,7 @@ class RedisStore(Store):
 
     def _look_after(self, ids: Sequence[str]) -> list[_Said]:
         """Drop what is past its time, end what was asked to and died, and correct where it is found."""
-        return [one for some in _batches(ids) for one in self._ask([(id, "sweep", {}) for id in some])]
+        return [one for some in _batches(ids, BATCH) for one in self._ask([(id, "sweep", {}) for id in some])]
 
     def _warn_of_polling(self, error: BaseException) -> None:
         if not self._warned:
@@ -573,9 +583,9 @@ def _can_be_kept(id: str) -> bool:
     return id != "" and id.isascii() and not set(id) & {"{", "}"}
 
 
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), BATCH):
-        yield ids[start : start + BATCH]
+def _batches(all_of_them: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(all_of_them), size):
+        yield all_of_them[start : start + size]
 
 
 def _told(record: Snapshot) -> dict[str, Any]:

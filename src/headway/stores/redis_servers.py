@@ -80,7 +80,7 @@ class Call(NamedTuple):
     """One run of a script; what it is told is packed."""
 
     script: Script
-    keys: tuple[str, ...]
+    keys: Sequence[str]
     told: bytes
 
     @property
@@ -342,8 +342,9 @@ class Client:
             for at, answer in zip(unknown, again, strict=True):
                 answers[at] = answer
         for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
+            for one in answer if isinstance(answer, list) else [answer]:
+                if isinstance(one, Exception):
+                    raise one
         return answers
 
     def facts(self) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,6 @@
--- All that concerns many jobs, and the profiles.  KEYS: one key of the slot, or the channel to ring.
+-- All that concerns many jobs, and the profiles; one call.  KEYS: one key of the slot, or the channel to ring.
 
+local VERB, ASKED = unpack(CALLS[1])
 local KINDS, RUNS = 1000, 8
 
 -- Ids of one set that come after a place, newest first, each with its creation.

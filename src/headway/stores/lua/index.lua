@@ -5,8 +5,8 @@
 
 if redis.replicate_commands then redis.replicate_commands() end -- before Redis 7: the clock is read before writes
 
--- ARGV: packed, what is asked.
-local PREFIX, DEPLOYMENT, VERB, ASKED, ID = unpack(cmsgpack.unpack(ARGV[1]))
+-- ARGV: packed, what all keys begin with, the deployment, and the calls: each a verb, what it is asked, an id.
+local PREFIX, DEPLOYMENT, CALLS = unpack(cmsgpack.unpack(ARGV[1]))
 local CLUSTERED = DEPLOYMENT == 'cluster'
 local FIND = PREFIX .. ':{find}:'
 

@@ -1,9 +1,8 @@
--- All that concerns one record.  KEYS: the job, its parts.
--- The answer is packed: outcome, now, head, the version that came with its details, whether it rang, its place (in a
+-- All that concerns a record.  KEYS: of each call the job, its parts.  Each has an answer, if only an error.
+-- It is packed: outcome, now, head, the version that came with its details, whether it rang, its place (in a
 -- Cluster: to be given by another call), its scope.  Where a job was to be opened the record before follows, and the
 -- facts where they are not those that were told.
 
-local JOB, PARTS = KEYS[1], KEYS[2]
 local NOW = clock()
 
 local MOST = 10000               -- parts of one job
@@ -11,25 +10,27 @@ local MARGIN = 3600 * 1000       -- milliseconds for which a record that nobody 
 local AGAIN = 60 * 1000000       -- microseconds after which a job's place is given again
 local LOOK = 300 * 1000000       -- microseconds after which the sweep of a Cluster looks after a live job
 local RECORD = {'head', 'totals', 'facts', 'details', 'fresh', 'meta', 'told'}
-local OPENS = VERB == 'open'
+
+-- The record at hand: where it is, what is asked of it, what is kept of it, and what that becomes.
+local JOB, PARTS, VERB, ASKED, ID
+local placed, details_version, before, totals, record, head, rang
+local changed -- its fields, false where they go: written once, at the end
 
 -- A number that is too long for Lua's own text of it.
 local function text(number)
     return string.format('%.0f', number)
 end
 
-if VERB == 'read' then
-    return {'read', text(NOW), redis.call('HMGET', JOB, unpack(RECORD, 1, ASKED.brief and 3 or #RECORD))}
+local function load_record()
+    local opens = VERB == 'open'
+    local found = redis.call('HMGET', JOB, 'placed', 'details_version', unpack(RECORD, 1, opens and #RECORD or 2))
+    placed, details_version = tonumber(found[1] or 0), found[2]
+    before = found[3] and cmsgpack.unpack(found[3])
+    totals = found[4] and cmsgpack.unpack(found[4])
+    record = opens and {before, totals, unpack(found, 5)}
+    head = before or nil
+    rang, changed = false, {}
 end
-
-local found = redis.call('HMGET', JOB, 'placed', 'details_version', unpack(RECORD, 1, OPENS and #RECORD or 2))
-local placed, details_version = tonumber(found[1] or 0), found[2]
-local before = found[3] and cmsgpack.unpack(found[3])
-local totals = found[4] and cmsgpack.unpack(found[4])
-local record = OPENS and {before, totals, unpack(found, 5)}
-local head = before or nil
-local rang = false
-local changed = {} -- fields of the job, false where they go: written once, at the end
 
 local function reads(head)
     return PHASE[head.status] and head.status or (ended(head) and 'stopped') or 'running'
@@ -256,28 +257,42 @@ local VERBS = {
     forget = function() return head and forgotten() or 'missing' end,
 }
 
-local outcome = VERBS[VERB]()
-
-local function answer(rings, placing)
+local function answer(outcome, rings, placing)
     return cmsgpack.pack({
         outcome, text(NOW), outcome ~= 'dropped' and head or false, details_version or '0', rings, placing,
         head and head.scope or false, record, record and outcome == 'same' and record[3],
     })
 end
 
-if outcome == 'dropped' or not head then
-    if not CLUSTERED and VERB == 'sweep' then put(ID, nil) end
-    details_version = nil
-    return answer(outcome == 'dropped', false)
-end
-local placing = false
-if head ~= before then
-    placing = save(moved())
-else
-    write_changes()
-    if VERB == 'sweep' then
-        if CLUSTERED then placing = place(head) else put(ID, place(head)) end
+local function answer_to_one()
+    if VERB == 'read' then
+        return {'read', text(NOW), redis.call('HMGET', JOB, unpack(RECORD, 1, ASKED.brief and 3 or #RECORD))}
     end
+    load_record()
+    local outcome = VERBS[VERB]()
+    if outcome == 'dropped' or not head then
+        if not CLUSTERED and VERB == 'sweep' then put(ID, nil) end
+        details_version = nil
+        return answer(outcome, outcome == 'dropped', false)
+    end
+    local placing = false
+    if head ~= before then
+        placing = save(moved())
+    else
+        write_changes()
+        if VERB == 'sweep' then
+            if CLUSTERED then placing = place(head) else put(ID, place(head)) end
+        end
+    end
+    if rang then ring(head.scope) end
+    return answer(outcome, rang, placing)
 end
-if rang then ring(head.scope) end
-return answer(rang, placing)
+
+local answers = {}
+for at, call in ipairs(CALLS) do
+    JOB, PARTS = KEYS[2 * at - 1], KEYS[2 * at]
+    VERB, ASKED, ID = unpack(call)
+    local answered, said = pcall(answer_to_one)
+    answers[at] = answered and said or redis.error_reply(type(said) == 'table' and said.err or tostring(said))
+end
+return answers
