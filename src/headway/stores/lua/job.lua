@@ -257,9 +257,17 @@ local VERBS = {
     forget = function() return head and forgotten() or 'missing' end,
 }
 
+-- Of the head, what whoever asked does not know.
+local function told_of_head()
+    if not head or record then return head or false end
+    return {
+        version = head.version, attempt = head.attempt, run = head.run, status = head.status, cancel = head.cancel,
+    }
+end
+
 local function answer(outcome, rings, placing)
     return cmsgpack.pack({
-        outcome, text(NOW), outcome ~= 'dropped' and head or false, details_version or '0', rings, placing,
+        outcome, text(NOW), outcome ~= 'dropped' and told_of_head(), details_version or '0', rings, placing,
         head and head.scope or false, record, record and outcome == 'same' and record[3],
     })
 end

@@ -1,6 +1,7 @@
 -- The life of a job: the rules of headway.core.transitions, decided where the records are.
 -- Times are whole microseconds since 1970 by this server's clock, durations are seconds.  A decision has an
 -- `outcome`; `head`, where there is one to keep; `rings`, where watchers should hear of it; and `restarts`.
+-- What was told (`new`) becomes what is kept; what was kept (`old`) stays as it was: the two are compared.
 
 local ENDED = {completed = true, failed = true, cancelled = true, stopped = true}
 local PHASE = {pending = 0, running = 1, retrying = 2, completed = 3, failed = 3, cancelled = 3, stopped = 3}
@@ -42,17 +43,15 @@ local function versioned(head, old, now)
 end
 
 local function stamped(new, old, now)
-    local head = copy(new)
-    head.created_at = head.created_at or now
-    head.ended_at = ended(new) and now or nil
-    head.seen_at = now
-    return versioned(head, old, now)
+    new.created_at = new.created_at or now
+    new.ended_at = ended(new) and now or nil
+    new.seen_at = now
+    return versioned(new, old, now)
 end
 
 local function renewed(new, old, now)
-    local head = copy(new)
-    head.version, head.ended_at, head.seen_at = old.version, old.ended_at, now
-    return kept(head, old)
+    new.version, new.ended_at, new.seen_at = old.version, old.ended_at, now
+    return kept(new, old)
 end
 
 -- A request meets a job that nobody holds.  It stays `requested`: no claim may run the job.
@@ -69,28 +68,25 @@ local function scope_of(old, new, retried)
 end
 
 local function opened(new, old, now)
-    local head = copy(new)
-    head.step, head.ended_at, head.cancel, head.created_at = 0, nil, nil, now
+    new.step, new.ended_at, new.cancel, new.created_at = 0, nil, nil, now
     if old then
         local retried = not ended(old) or old.status == 'failed'
-        head.scope = scope_of(old, new, retried)
-        if not new.parent then head.parent, head.parent_attempt = old.parent, old.parent_attempt end
-        if retried then head.created_at = old.created_at end
-        if not ended(old) and old.cancel then head.cancel = 'requested' end
+        new.scope = scope_of(old, new, retried)
+        if not new.parent then new.parent, new.parent_attempt = old.parent, old.parent_attempt end
+        if retried then new.created_at = old.created_at end
+        if not ended(old) and old.cancel then new.cancel = 'requested' end
     end
-    return {outcome = 'opened', head = stamped(head, old, now), rings = true, restarts = true}
+    return {outcome = 'opened', head = stamped(new, old, now), rings = true, restarts = true}
 end
 
 local function running(new, attempt, now)
-    local head = copy(new)
-    head.attempt, head.status, head.started_at = attempt, 'running', now
-    return head
+    new.attempt, new.status, new.started_at = attempt, 'running', now
+    return new
 end
 
 local function waiting(new, attempt)
-    local head = copy(new)
-    head.attempt, head.status, head.run = attempt, 'pending', nil
-    return head
+    new.attempt, new.status, new.run = attempt, 'pending', nil
+    return new
 end
 
 local function claim(old, new, exclusive, now)
@@ -120,9 +116,10 @@ end
 
 -- Whether the one comes before the other in the order of (attempt, phase, step): -1, 0 or 1.
 local function compare(one, other)
-    for _, pair in ipairs({{one.attempt, other.attempt}, {phase(one), phase(other)}, {one.step, other.step}}) do
-        if pair[1] ~= pair[2] then return pair[1] < pair[2] and -1 or 1 end
-    end
+    if one.attempt ~= other.attempt then return one.attempt < other.attempt and -1 or 1 end
+    local its, others = phase(one), phase(other)
+    if its ~= others then return its < others and -1 or 1 end
+    if one.step ~= other.step then return one.step < other.step and -1 or 1 end
     return 0
 end
 
@@ -135,16 +132,14 @@ local function refused(old, new)
     return compare(new, old) < 0 and 'late' or nil
 end
 
--- The sender's head with what only the store may change, taken from the record.
-local function inheriting(new, old)
-    local head = copy(new)
+-- What only the store may change is taken from the record.
+local function inherit(new, old)
     if new.attempt == old.attempt then
-        head.created_at, head.started_at = old.created_at, old.started_at or new.started_at
-        head.scope, head.parent, head.parent_attempt = old.scope, old.parent, old.parent_attempt
+        new.created_at, new.started_at = old.created_at, old.started_at or new.started_at
+        new.scope, new.parent, new.parent_attempt = old.scope, old.parent, old.parent_attempt
     end
     local seen = old.cancel == 'requested' and new.cancel == 'seen'
-    head.cancel = seen and 'seen' or old.cancel
-    return head
+    new.cancel = seen and 'seen' or old.cancel
 end
 
 -- A worker's (or, before anybody has claimed it, its creator's) word about its own attempt.
@@ -152,14 +147,14 @@ local function report(old, new, now)
     if not old then return {outcome = 'rebuilt', head = stamped(new, nil, now), rings = true} end
     local why = refused(old, new)
     if why then return {outcome = why} end
-    local head = inheriting(new, old)
-    if new.status == 'retrying' and head.cancel then
+    inherit(new, old)
+    if new.status == 'retrying' and new.cancel then
         return ended(old) and {outcome = 'ended'} or cancelled_by_store(old, now)
     end
-    if compare(new, old) == 0 and head.cancel == old.cancel and not stalled(old, now) then
-        return {outcome = 'heartbeat', head = renewed(head, old, now)}
+    if compare(new, old) == 0 and new.cancel == old.cancel and not stalled(old, now) then
+        return {outcome = 'heartbeat', head = renewed(new, old, now)}
     end
-    return {outcome = 'applied', head = stamped(head, old, now), rings = true}
+    return {outcome = 'applied', head = stamped(new, old, now), rings = true}
 end
 
 -- An end (or a retry) told by somebody who is not the worker: counts are kept, the first end wins.
