@@ -7,6 +7,7 @@ need not see:
     <!-- setup: rows = range(3) -->    code that runs before it, on one line or several
     <!-- continues -->                 keeps its indentation: it goes on inside the block above
     <!-- exits: 1 -->                  each of its commands exits with 1
+    <!-- apart: ray -->                is part of a program that tests/test_recipes.py runs, at night
     <!-- not run: needs a broker -->   is skipped, counted and listed with the reason
 """
 
@@ -28,7 +29,7 @@ FENCED = re.compile(
     r"^(?P<open> *)(?P<fence>`{3,}|~{3,}) *(?P<language>\w*)[^\n]*\n(?P<text>.*?)^ *(?P=fence) *$",
     re.MULTILINE | re.DOTALL,
 )
-COMMENT = re.compile(r"<!--\s*(setup|continues|exits|not run)\b:?(.*?)-->", re.DOTALL)
+COMMENT = re.compile(r"<!--\s*(setup|continues|exits|apart|not run)\b:?(.*?)-->", re.DOTALL)
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -64,7 +65,7 @@ def blocks(page):
 PAGES = [page for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))) if page.exists()]
 LANGUAGES = {"python", "console", "sh"}
 BLOCKS = [block for page in PAGES for block in blocks(page) if block.language in LANGUAGES]
-TO_RUN = [block for block in BLOCKS if "not run" not in block.marks]
+TO_RUN = [block for block in BLOCKS if not {"apart", "not run"} & block.marks.keys()]
 PYTHON = [block for block in TO_RUN if block.language == "python"]
 
 
@@ -77,10 +78,10 @@ def run(command, folder):
     return subprocess.run(words, capture_output=True, text=True, check=False, **options)
 
 
-def program(page):
-    """The page's Python, each block on its own lines, so that a traceback points into the page."""
+def program(blocks):
+    """The Python of a page's blocks, each on its own lines, so that a traceback points into the page."""
     lines = []
-    for block in (block for block in PYTHON if block.page == page):
+    for block in blocks:
         hidden = block.marks.get("setup", "").splitlines()
         lines += [""] * (block.line - len(hidden) - len(lines)) + hidden + block.text.splitlines()
     return "\n".join(lines) + "\n"
@@ -90,7 +91,7 @@ def program(page):
 def test_a_page_runs(page, tmp_path):
     if page.startswith("docs/queues/") and find_spec(Path(page).stem.replace("-", "_")) is None:
         pytest.skip("run in an environment of its own, by tests/queues/test_apart.py")
-    (tmp_path / "page.py").write_text(program(ROOT / page))
+    (tmp_path / "page.py").write_text(program(block for block in PYTHON if block.page == ROOT / page))
     done = run("python page.py", tmp_path)
     assert done.returncode == 0, done.stderr
     for block in (block for block in TO_RUN if block.page == ROOT / page and block not in PYTHON):
@@ -116,7 +117,7 @@ def is_setting_up(command):
     return True
 
 
-@pytest.mark.parametrize("block", [b for b in BLOCKS if b not in TO_RUN], ids=str)
+@pytest.mark.parametrize("block", [b for b in BLOCKS if "not run" in b.marks], ids=str)
 def test_a_block_that_is_not_run_says_why(block):
     assert block.marks["not run"]
     pytest.skip(block.marks["not run"])

