@@ -133,6 +133,17 @@ def test_while_the_store_is_away_that_is_said_and_nobody_is_blamed_for_good(monk
         assert output.notices == []
 
 
+def test_nobody_is_said_to_wait_for_a_job_that_was_heard_of_meanwhile():
+    watch, output = News(), Remembering()
+    with Following(Connected(watch), output, ["a"]) as following:
+        following.awaited = ["a"]
+        following.step()
+        assert output.notices == ["waiting for a, nothing is known of it yet"]
+        watch.items.put(running())
+        until(lambda: output.heard, following.step)
+        assert output.notices == []
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_is_seen_to_between_two_pictures_and_forgiven_as_often_as_asked():
     before = signal.getsignal(signal.SIGINT)

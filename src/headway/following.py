@@ -81,6 +81,7 @@ class Following:
     Attributes:
         board: What is known of them.
         gone: The ids whose records are gone.
+        awaited: Ids to say of, for as long as nothing is known of them, that they are waited for.
         notices: What else there is to say.
         interrupts: How often Ctrl-C was pressed.  It is seen to between two pictures, so that none is torn:
             `step` raises KeyboardInterrupt when it was pressed more often than is forgiven.
@@ -101,6 +102,7 @@ class Following:
         self._handler: Any = None
         self.board = Board()
         self.gone: set[str] = set()
+        self.awaited: list[str] = []
         self.notices: list[str] = []
         self._hw = hw
         self._output = output
@@ -138,10 +140,12 @@ class Following:
             self._hear(news)
         self._look_again(time.monotonic())
         shown = self.board.at(time.monotonic())
-        self._output.show(shown, [*self.notices, *([self._away] if self._away else [])])
+        known = {job.snapshot.id: job.snapshot for job in shown}
+        waiting = [f"waiting for {id}, nothing is known of it yet" for id in self.awaited if id not in known]
+        self._output.show(shown, [*waiting, *self.notices, *([self._away] if self._away else [])])
         if self.interrupts > self._forgiving:
             raise KeyboardInterrupt
-        return {job.snapshot.id: job.snapshot for job in shown}
+        return known
 
     def _hear(self, news: Snapshot | JobNotFound) -> None:
         if isinstance(news, JobNotFound):
@@ -179,9 +183,8 @@ def follow(
     while True:
         known = following.step()
         late = time.monotonic() - began >= patience
-        missing = [id for id in ids if id not in known]
-        following.notices = [f"waiting for {id}, nothing is known of it yet" for id in missing]
-        lost = following.gone.union(missing if late else ())
+        following.awaited = [id for id in ids if id not in known]
+        lost = following.gone.union(following.awaited if late else ())
         fates = {id: fate(known.get(id), patience, lost=id in lost) for id in ids}
         decided = {id: status for id, status in fates.items() if status is not None}
         if len(decided) == len(fates) and not for_ever:

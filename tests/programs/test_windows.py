@@ -13,7 +13,7 @@ from headway.stores import files, sqlite
 pytestmark = pytest.mark.timeout(240)
 
 ELSEWHERE = """
-import os, select, signal, subprocess, sys
+import os, select, shutil, signal, subprocess, sys, types
 import asyncio, click, multiprocessing.util, pathlib, platformdirs, psycopg, sqlite3
 import rich.console, rich.progress, tqdm.auto
 for name in ("fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"):
@@ -29,6 +29,7 @@ for module, names in gone.items():
 def no_select(*_):
     raise OSError(10038, "not a socket")
 select.select = no_select
+shutil._winapi = types.SimpleNamespace(NeedCurrentDirectoryForExePath=lambda _: True)
 sys.platform = "win32"
 """
 

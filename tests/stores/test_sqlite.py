@@ -580,6 +580,12 @@ class TestInside:
         worker.store.close()
         assert path.read_bytes()[68:72] == APPLICATION.to_bytes(4, "big") == b"hdwy"
 
+    def test_a_job_in_a_file_loads_nothing_of_the_network(self, store):
+        code = "import headway, sys; headway.connect(sys.argv[1]).job('Import').start().complete(); "
+        loaded = output_of(code + "print(*sys.modules)", store.url).split()
+        assert {"sqlite3", "headway.worker.publisher"} <= set(loaded)
+        assert {"socket", "ssl", "urllib.request"}.isdisjoint(loaded)
+
     @pytest.mark.parametrize(
         ("search", "index"),
         [

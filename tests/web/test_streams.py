@@ -177,6 +177,8 @@ def test_a_client_that_does_not_read_is_given_up(serve, worker, monkeypatch):
 SERVERS = [
     ("uvicorn", "asgi", 500),
     ("hypercorn", "asgi", 500),
+    ("hypercorn", "fastapi", 100),
+    ("hypercorn", "django-asgi", 100),
     ("granian", "asgi", 500),
     ("granian", "django-asgi", 100),
     ("gunicorn-gevent", "wsgi", 500),
@@ -184,7 +186,6 @@ SERVERS = [
 ]
 CUT = [
     ("daphne", "asgi", 500),
-    ("hypercorn", "django-asgi", 100),
     ("granian-wsgi", "wsgi", 10),
     ("waitress", "wsgi", 20),
     ("flask", "flask", 90),

@@ -39,7 +39,7 @@ from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 from weakref import WeakSet
 
 import msgspec
@@ -236,8 +236,6 @@ def path_of(url: str) -> Path:
 
 def url_of(path: Path) -> str:
     """The URL that names a file."""
-    from urllib.parse import quote
-
     return "sqlite:///" + quote(path.absolute().as_posix(), safe="/:~ @")
 
 
@@ -658,7 +656,8 @@ def _readable(text: bytes) -> str:
 
 def _application(path: Path) -> int:
     """Whose file it is, see fact 6."""
-    with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as connection:
+    uri = f"file:{quote(path.as_posix())}?immutable=1"  # `Path.as_uri` imports ssl from Python 3.14 on
+    with closing(sqlite3.connect(uri, uri=True)) as connection:
         found: int = connection.execute("PRAGMA application_id").fetchone()[0]
         return found
 

@@ -7,6 +7,7 @@ progress = app(access=may_see)        # mount it, as at /progress
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import random
 import sys
@@ -91,11 +92,11 @@ class App:
     async def carry(self, request: Request, receive: Receive, send: SendMessage) -> None:
         """Answer one request."""
         loop = self._loop()
-        self._look_at_the_server(receive, send)
+        self._look_at_the_server(receive)
         request.longest = self._longest
         await _Carrier(self, loop, request, receive, send).run()
 
-    def _look_at_the_server(self, receive: Receive, send: SendMessage) -> None:
+    def _look_at_the_server(self, receive: Receive) -> None:
         if self._looked:
             return
         self._looked = True
@@ -107,14 +108,8 @@ class App:
             if self.door.settings.streams is None:
                 self.most = GRANIAN
                 log.warning(GRANIAN_WARNING)
-        elif "hypercorn.run" in sys.modules:
-            terminated = getattr(
-                getattr(getattr(send, "__self__", None), "context", None), "terminated", None
-            )
-            if terminated is None:  # something is in between
-                self._longest = UNTOLD_LONGEST
-            else:
-                self.told_to_stop = terminated.is_set
+        elif (end := _hypercorns_end()) is not None:
+            self.told_to_stop = end.is_set
 
     def _loop(self) -> _Loop:
         loop = asyncio.get_running_loop()
@@ -400,6 +395,18 @@ def is_granian(receive: Any) -> bool:
     if owner.startswith(("granian", "_granian")):
         return True
     return "granian._granian" in sys.modules  # its worker's own; something, as Django, is in between
+
+
+def _hypercorns_end() -> Any:
+    """What hypercorn sets when it is to stop; None under another server.
+
+    Only the object that sends has it, which any middleware hides.  From Python 3.12 on hypercorn waits for
+    each stream before it stops.
+    """
+    kind = getattr(sys.modules.get("hypercorn.asyncio.worker_context"), "WorkerContext", None)
+    known = [] if kind is None else [one for one in gc.get_referrers(kind) if type(one) is kind]
+    ends = (getattr(one, "terminated", None) for one in known)
+    return next((end for end in ends if end is not None and not end.is_set()), None)
 
 
 def _nothing() -> None:
