@@ -7,8 +7,11 @@ import pickle
 import time
 
 import pytest
+from tests.processes import eventually
 
 import headway
+from headway.client import Headway
+from headway.stores.memory import MemoryStore
 
 
 def measure_country(job, cities):
@@ -28,6 +31,25 @@ def sell(ticket):
 
 def sleep_a_little(_):
     time.sleep(0.02)
+
+
+def test_a_child_that_came_and_went_while_its_parent_was_told_still_counts():
+    class Slow(MemoryStore):
+        """While it opens the whole, that gets a child, and both end."""
+
+        def open(self, record, over="anything", *, exclusive=False):
+            if record.id == "whole":
+                child = whole.child("Child").start()
+                child.complete()
+                whole.fail("too much")
+            return super().open(record, over, exclusive=exclusive)
+
+    hw = Headway(Slow())
+    whole = hw.job("Whole", id="whole", children=2)
+    whole.start()
+    job = eventually(lambda: (one := hw.get("whole")) is not None and one.ended and one)
+    hw.close()
+    assert (job.status, job.percent, job.children.ended) == ("failed", 50, 1)
 
 
 def test_a_job_begun_inside_another_is_its_child(hw):

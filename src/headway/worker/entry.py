@@ -96,9 +96,9 @@ class JobEntry:
         return self.opened is None and not self.over
 
     @property
-    def is_share(self) -> bool:
-        """Whether it is a share of another job."""
-        return self._parent is not None
+    def whole(self) -> str | None:
+        """The id of the job that it is a share of."""
+        return self._parent.id if self._parent is not None else None
 
     @property
     def ending(self) -> bool:

@@ -227,6 +227,15 @@ class Publisher:
         self._closing = True
         self._bell.ring()
 
+    def say_what_is_lost(self) -> None:
+        """The process ends: warn of what has not arrived, for readers only see that its jobs have stalled."""
+        lost = sum(one.ending and not one.over for one in list(self._reporters.values()))
+        if lost:
+            self.dropped += lost
+            log().warning(
+                "this process ends, and %d last reports of its jobs have not reached the store", lost
+            )
+
     def _forked(self) -> None:
         """Begin anew, with nothing that another thread may hold."""
         self._bell = threads.Bell()
@@ -336,6 +345,7 @@ class Publisher:
                     records += told
                     parts += shares
                     spoke.append(reporter)
+            self._tell_shares_first(reporters, records, here=here)
             listening = [one for one in (who.listening() for who in spoke) if one] if due else []
             if records or parts or listening or claims:
                 answers = self._write(records, parts, listening, claims)
@@ -350,6 +360,16 @@ class Publisher:
         if any(entry.urgent or entry.ending for entry in claims):  # it has begun, and gone on since
             self._tell([entry for entry in claims if entry.urgent or entry.ending], here=here)
 
+    def _tell_shares_first(
+        self, reporters: Sequence[Reporter], records: Sequence[Snapshot], *, here: bool
+    ) -> None:
+        """Shares that began since these reporters were looked up, and whose whole has ended since."""
+        ended = {record.id for record in records if record.ended}
+        others = list(self._reporters.values()) if ended else []
+        shares = [one for one in others if isinstance(one, JobEntry) and one.whole in ended]
+        if came := [one for one in shares if one not in reporters]:
+            self._tell(came, here=here)
+
     def _claims(self, reporters: Sequence[Reporter]) -> dict[JobEntry, tuple[Snapshot, bool]]:
         """What those ask for who have no answer yet.
 
@@ -357,8 +377,8 @@ class Publisher:
         is told, because that job may end now.
         """
         entries = [one for one in reporters if isinstance(one, JobEntry) and one.unclaimed]
-        shares = [entry for entry in entries if entry.is_share]
-        claims = self._asked_for([entry for entry in entries if not entry.is_share])
+        shares = [entry for entry in entries if entry.whole]
+        claims = self._asked_for([entry for entry in entries if not entry.whole])
         if not shares:
             return claims
         self._claim_first(claims)
@@ -518,6 +538,7 @@ def _deliver_at_exit() -> None:
 def _at_exit() -> None:
     for publisher in list(_publishers):
         publisher.close()
+        publisher.say_what_is_lost()
 
 
 def log() -> logging.Logger:
