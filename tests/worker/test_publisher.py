@@ -267,7 +267,7 @@ def test_a_hanging_store_does_not_hold_up_the_exit_of_the_interpreter(url):
     code, out, errors = run(script, url)
     assert (code, errors) == (
         0,
-        "this process ends, and 2 last reports of its jobs have not reached the store\n",
+        "this process ends; last reports of its jobs that have not reached the store: 2\n",
     )
     assert float(out) < 2.3
     assert time.monotonic() - began < 6

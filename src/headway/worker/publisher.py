@@ -233,7 +233,7 @@ class Publisher:
         if lost:
             self.dropped += lost
             log().warning(
-                "this process ends, and %d last reports of its jobs have not reached the store", lost
+                "this process ends; last reports of its jobs that have not reached the store: %d", lost
             )
 
     def _forked(self) -> None:
