@@ -108,8 +108,12 @@ class App:
             if self.door.settings.streams is None:
                 self.most = GRANIAN
                 log.warning(GRANIAN_WARNING)
-        elif (end := _hypercorns_end()) is not None:
-            self.told_to_stop = end.is_set
+        elif "hypercorn.run" in sys.modules:
+            end = _hypercorns_end()
+            if end is None:
+                self._longest = UNTOLD_LONGEST
+            else:
+                self.told_to_stop = end.is_set
 
     def _loop(self) -> _Loop:
         loop = asyncio.get_running_loop()
@@ -398,7 +402,7 @@ def is_granian(receive: Any) -> bool:
 
 
 def _hypercorns_end() -> Any:
-    """What hypercorn sets when it is to stop; None under another server.
+    """What hypercorn sets when it is to stop; None where that is not found.
 
     Only the object that sends has it, which any middleware hides.  From Python 3.12 on hypercorn waits for
     each stream before it stops.

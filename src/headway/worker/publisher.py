@@ -365,10 +365,13 @@ class Publisher:
     ) -> None:
         """Shares that began since these reporters were looked up, and whose whole has ended since."""
         ended = {record.id for record in records if record.ended}
-        others = list(self._reporters.values()) if ended else []
-        shares = [one for one in others if isinstance(one, JobEntry) and one.whole in ended]
-        if came := [one for one in shares if one not in reporters]:
-            self._tell(came, here=here)
+        if not ended:
+            return
+        known = set(reporters)
+        came = [one for one in list(self._reporters.values()) if one.urgent and one not in known]
+        shares = [one for one in came if isinstance(one, JobEntry) and one.whole in ended]
+        if shares:
+            self._tell(shares, here=here)
 
     def _claims(self, reporters: Sequence[Reporter]) -> dict[JobEntry, tuple[Snapshot, bool]]:
         """What those ask for who have no answer yet.
