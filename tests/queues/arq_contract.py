@@ -3,14 +3,12 @@
 import asyncio
 import os
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import arq
 import pytest
 from arq.connections import RedisSettings
 from tests.queues.unnamed import warned_once
-from tests.servers.redis import redis_server
 
 import headway
 from headway.queues import arq as headway_arq
@@ -129,11 +127,7 @@ class ArqQueue(Queue):
         self.hw.close()
 
 
-@pytest.fixture(scope="module")
-def queue(tmp_path_factory):
-    store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'headway.db'}"
-    with redis_server("valkey") as server, closing(ArqQueue(server, store)) as queue:
-        yield queue
+QUEUE = ArqQueue
 
 
 class TestArq(QueueContract):

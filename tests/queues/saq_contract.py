@@ -5,13 +5,11 @@ import os
 import pickle
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 import saq
 from tests.queues.lives import in_short
-from tests.servers.redis import redis_server
 
 import headway
 from headway.queues import reported
@@ -142,11 +140,7 @@ class SaqQueue(Queue):
         self.hw.close()
 
 
-@pytest.fixture(scope="module")
-def queue(tmp_path_factory):
-    store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'headway.db'}"
-    with redis_server("valkey") as server, closing(SaqQueue(server, store)) as queue:
-        yield queue
+QUEUE = SaqQueue
 
 
 @pytest.mark.nightly

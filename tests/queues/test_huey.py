@@ -3,13 +3,11 @@
 import signal
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.queues.huey_app import make
 from tests.queues.unnamed import warned_once
-from tests.servers.redis import redis_server
 
 import headway
 from headway.testing import QueueContract
@@ -66,11 +64,7 @@ class HueyQueue(Queue):
         self.hw.close()
 
 
-@pytest.fixture(scope="module")
-def queue(tmp_path_factory):
-    store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'headway.db'}"
-    with redis_server("valkey") as server, closing(HueyQueue(server, store)) as queue:
-        yield queue
+QUEUE = HueyQueue
 
 
 class TestHuey(QueueContract):

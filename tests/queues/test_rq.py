@@ -1,7 +1,6 @@
 """RQ holds the contract."""
 
 import sys
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import rq
 from rq.command import send_stop_job_command
 from tests.queues import rq_app
 from tests.queues.unnamed import warned_once
-from tests.servers.redis import redis_server
 
 import headway
 from headway.queues import rq as headway_rq
@@ -75,11 +73,7 @@ class RQ(Queue):
         self.hw.close()
 
 
-@pytest.fixture(scope="module")
-def queue(tmp_path_factory):
-    store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'headway.db'}"
-    with redis_server("valkey") as server, closing(RQ(server, store)) as queue:
-        yield queue
+QUEUE = RQ
 
 
 class TestRQ(QueueContract):

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from taskiq import SmartRetryMiddleware
 from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend
 from taskiq_redis.exceptions import ResultIsMissingError
 from tests.queues.unnamed import warned_once
-from tests.servers.redis import redis_server
 
 import headway
 from headway.queues import reported
@@ -106,11 +104,7 @@ class TaskiqQueue(Queue):
         self.hw.close()
 
 
-@pytest.fixture(scope="module")
-def queue(tmp_path_factory):
-    store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'headway.db'}"
-    with redis_server("valkey") as server, closing(TaskiqQueue(server, store)) as queue:
-        yield queue
+QUEUE = TaskiqQueue
 
 
 class TestTaskiq(QueueContract):
