@@ -1,5 +1,6 @@
 """`headway run` of Python programs that know nothing of us."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -246,6 +247,36 @@ def test_in_a_tree_of_processes_the_bars_of_a_child_are_below_the_programs_job(s
     assert finish(program)[0] == 0
     parent = headway.connect(store).get(live.parent)
     assert (parent.status, parent.children.count, parent.children.ended) == ("completed", 1, 1)
+
+
+POOL = """
+    import multiprocessing, sys, time
+    from tqdm import tqdm
+    def work(row):
+        for epoch in tqdm(range(2), desc=f"Row {row}"):
+            for step in tqdm(range(12), desc="Steps"):
+                time.sleep(0.1)
+    if __name__ == "__main__":
+        with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
+            for done in tqdm(pool.imap(work, range(3)), total=3, desc="Rows"):
+                pass
+"""
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_the_bars_of_a_pools_workers_are_below_the_programs_job(how, store, tmp_path):
+    if how not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {how} here")
+    program = start(headway_run(script(tmp_path, POOL), how), store)
+    live = seen_live(store, lambda job: job.parent is not None and job.stages and job.stages[0].count)
+    assert (live.count, live.total, live.stages[0].name) == (0, 2, "Steps")
+    status, _, errors = finish(program)
+    assert status == 0, errors.decode()
+    parent, *children = jobs(store)
+    assert (parent.name, parent.status, parent.count) == ("train.py", "completed", 3)
+    assert {(job.name, job.status, job.count, job.parent) for job in children} == {
+        (f"Row {row}", "completed", 2, parent.id) for row in range(3)
+    }
 
 
 def test_a_command_shows_the_bars_of_the_python_in_it(store, tmp_path):

@@ -287,6 +287,33 @@ for x in trange(2, desc="Parent"):
     ]
 
 
+def test_a_bar_in_a_fork_of_a_job_is_a_child_of_it_and_not_a_stage(store):
+    say(
+        """
+import os, headway
+with headway.job("Parent") as job:
+    if os.fork() == 0:
+        for x in tqdm(range(3), desc="Child"):
+            for y in tqdm(range(12), desc="Steps"): time.sleep(0.1)
+        with headway.job("Other"):
+            for x in tqdm(range(2), desc="Loop"): time.sleep(0.6)
+        os._exit(0)
+    os.wait()
+""",
+        store,
+        variables={"PYTHONWARNINGS": "ignore"},
+    )
+    parent, child, other = jobs(store)
+    assert (parent.name, parent.status, parent.stages) == ("Parent", "completed", ())
+    assert (child.name, child.status, child.count, child.parent) == ("Child", "completed", 3, parent.id)
+    assert [(stage.name, stage.count) for stage in child.stages] == [("Steps", 12)]
+    assert (other.name, other.parent, [stage.name for stage in other.stages]) == (
+        "Other",
+        parent.id,
+        ["Loop"],
+    )
+
+
 def test_bars_of_a_pools_workers_are_children_of_the_job_that_they_work_for(store, tmp_path):
     path = tmp_path / "pool.py"
     path.write_text("""

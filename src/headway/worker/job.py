@@ -148,6 +148,11 @@ class Job(Bar):
         return self._entry is not None
 
     @property
+    def inherited(self) -> bool:
+        """Whether it is another process's, of which this one is a fork."""
+        return self._entry is not None and not self._entry.owned and not self._entry.over
+
+    @property
     def ended(self) -> bool:
         """Whether it has come to its end here."""
         return self._entry is not None and self._entry.final is not None

@@ -3,7 +3,8 @@
 What moves such a bar knows nothing of us, so its loop costs what it cost before.  The publisher asks each bar
 twice a second where it stands (`Foreign.reading`), and a `Mirror` decides whose job it is:
 
-1. Inside a job of this context a bar is a stage of that job.
+1. Inside a job of this context a bar is a stage of that job; of a job that was forked into this process, and
+   is its parent's, outermost bars are children.
 2. Otherwise it belongs to the program's job, where there is one (``headway run``).
 3. Otherwise the outermost bar is a job, and those that open while it is open are stages of it.
 
@@ -252,7 +253,7 @@ class Mirror:
     def _host(self) -> Job | None:
         """The job that takes the next bar as a stage; None: it is a job itself."""
         inside = holder()
-        if isinstance(inside, Job) and inside.started:
+        if isinstance(inside, Job) and inside.started and not inside.inherited:
             return inside
         if self.program is not None and not self.program.ended:
             return self.program
@@ -263,8 +264,9 @@ class Mirror:
         job = MirrorJob(self._publisher(), reading.name or self.name(), initial=max(0, reading.initial))
         job.foreign = foreign
         line = _Line(foreign, job, now)
-        if holder() is None:  # else the bar is a part's, in a pool's worker
-            if self.above is not None:
+        inside = holder()
+        if not isinstance(inside, hand.Hand):  # else the bar is a part's, in a pool's worker
+            if inside is None and self.above is not None:
                 job._parent = hand.hand(self.above)
             self._group, self._first, self._fate = job, line, "completed"
         if self._may_begin(now):
