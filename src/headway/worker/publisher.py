@@ -116,7 +116,7 @@ class Publisher:
         self._failures = 0
         self._retry_at = self._tick_at = 0.0
         self._sweep_at = time.monotonic() + SWEEP * random.random()
-        self._warn_at = self._in_vain_at = 0.0
+        self._warn_at = 0.0
         self._closing = False
         self._idle_since = self._brisk_until = 0.0
         self._soon_since: float | None = None
