@@ -13,14 +13,15 @@ SOURCE = Path(__file__).parents[1] / "src" / "headway"
 FILES = {
     file.relative_to(SOURCE).as_posix(): ast.parse(file.read_text()) for file in sorted(SOURCE.rglob("*.py"))
 }
-EVERYTHING = {"core", "threads", "stores", "worker", "live", "client", "__init__"}
+EVERYTHING = {"core", "threads", "chance", "stores", "worker", "live", "client", "__init__"}
 
 # A room is a folder, or a file of its own; it may import itself and the rooms that stand here.
 ARROWS = {
     "core": set(),
     "threads": set(),
-    "stores": {"core", "threads"},
-    "worker": {"core", "threads", "stores"},
+    "chance": set(),
+    "stores": {"core", "threads", "chance"},
+    "worker": {"core", "threads", "chance", "stores"},
     "live": {"core", "threads", "stores"},
     "board": {"core"},
     "terminal": {"core", "board"},
@@ -30,7 +31,7 @@ ARROWS = {
     "tqdm": {"core", "worker", "mirrored"},
     "programs": {"core", "threads", "worker", "client", "mirrored", "tqdm"},
     "following": {"core", "board", "terminal", "live", "client"},
-    "web": {"core", "threads", "stores", "live", "client", "__init__"},
+    "web": {"core", "threads", "chance", "stores", "live", "client", "__init__"},
     "__init__": {"core", "stores", "worker", "client"},
     "demo": EVERYTHING,
     "doctor": {"core", "stores"},
@@ -40,6 +41,7 @@ ARROWS = {
 }
 # What is not of the standard library has one home, and so has a driver that is.
 HOMES = {
+    "random": {"chance.py"},
     "msgspec": {"core", "stores", "worker", "queues", "client.py", "web", "testing"},
     "sqlite3": {"stores/sqlite.py"},
     "redis": {"stores/redis_servers.py"},

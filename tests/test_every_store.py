@@ -12,6 +12,7 @@ from tests.servers.postgres import postgres
 from tests.servers.redis import Cluster, redis_server
 from tests.test_promises import (  # noqa: F401 - run here, too
     test_promise_3_the_last_state_always_arrives,
+    test_promise_4_a_seeded_program_draws_the_numbers_that_it_draws_without_us,
     test_promise_4_safe_after_fork_and_in_threads,
     test_promise_5_exactly_one_end_per_attempt,
     test_promise_6_never_backwards_and_a_superseded_worker_falls_silent,

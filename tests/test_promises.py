@@ -85,6 +85,27 @@ def test_promise_4_safe_after_fork_and_in_threads(hw, url):
     assert hw.get("two").status == "completed"
 
 
+def test_promise_4_a_seeded_program_draws_the_numbers_that_it_draws_without_us(url):
+    if "+cluster" in url:
+        pytest.skip("redis-py itself draws which server of a Cluster it asks first")
+    code, _, errors = run("""
+    import random
+    random.seed(7)
+    numbers = random.getstate()
+    with hw.job("Import", id="one", total=20) as job:
+        for _ in job.track(range(20)):
+            with hw.job("short"):
+                time.sleep(0.05)
+    assert hw.find() and hw.get("one").status == "completed"
+    hw._publisher._sweep_at = 0.0
+    with hw.job("next"):
+        time.sleep(1)
+    hw.store.sweep()
+    assert random.getstate() == numbers
+    """, url)  # fmt: skip
+    assert (code, errors) == (0, "")
+
+
 def test_promise_5_exactly_one_end_per_attempt(hw, url):
     """Six processes end one attempt at once: one wins, and the record says the same to all."""
     job = hw.job("Import", id="one").start()

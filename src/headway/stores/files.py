@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -31,6 +30,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from headway import threads
+from headway.chance import chance
 from headway.core import arguments, transitions
 from headway.core.errors import InvalidValue, StoreUnavailable
 from headway.core.snapshot import Head, Snapshot, Totals
@@ -373,7 +373,7 @@ class FileStore(TransactionalStore):
                 except Lost as lost:
                     if time.monotonic() > deadline:
                         raise StoreUnavailable(self.url, f"others were quicker for {PATIENCE:g} s") from lost
-                    threads.native("time", "sleep")(random.uniform(0, pause))  # noqa: S311 - no secret
+                    threads.native("time", "sleep")(chance.uniform(0, pause))
                     pause = min(0.02, 2 * pause + 0.0005)
         except OSError as error:
             raise StoreUnavailable(self.url, str(error), self._advice(error)) from error

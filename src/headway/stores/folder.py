@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import shutil
 import sys
 import time
@@ -33,6 +32,8 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import msgspec
+
+from headway.chance import chance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -406,7 +407,7 @@ class Folder:
     def clean(self) -> None:
         """Remove some of what dead writers have left."""
         names = self.names(self.root / WRITERS)
-        for one in random.sample(names, min(SOME, len(names))):
+        for one in chance.sample(names, min(SOME, len(names))):
             path = self.root / WRITERS / one
             if one != self.token and self.age(path) > LEFT:
                 shutil.rmtree(path, ignore_errors=True)

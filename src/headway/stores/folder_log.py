@@ -27,7 +27,6 @@ Facts behind what may look odd here:
 from __future__ import annotations
 
 import os
-import random
 from contextlib import suppress
 from hashlib import blake2b
 from operator import itemgetter
@@ -38,6 +37,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import astuple, replace
 
+from headway.chance import chance
 from headway.core.snapshot import Head, Part
 from headway.core.transitions import merge_part, micros, moment
 from headway.stores.transactional import Kept
@@ -356,9 +356,9 @@ class Log:
         firsts = self._folder.names(jobs)
         if not firsts:
             return []
-        first = random.choice(firsts)  # noqa: S311 - no secret
+        first = chance.choice(firsts)
         rest = self._folder.names(jobs / first)
-        return [first + one for one in random.sample(rest, min(count, len(rest)))]
+        return [first + one for one in chance.sample(rest, min(count, len(rest)))]
 
     def next_number(self, state: State, now: int) -> int:
         """The number of the entry that comes after what was read; ``now`` in microseconds, see fact 2."""

@@ -30,7 +30,6 @@ Facts behind what may look odd here:
 from __future__ import annotations
 
 import os
-import random
 import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
@@ -45,6 +44,7 @@ from weakref import WeakSet
 import msgspec
 
 from headway import threads
+from headway.chance import chance
 from headway.core import arguments
 from headway.core.errors import InvalidValue, StoreUnavailable
 from headway.core.snapshot import ENDED, PHASE, TIMES, Head, Part, Totals
@@ -644,7 +644,7 @@ def _begin(connection: sqlite3.Connection, kind: str) -> None:
         except sqlite3.OperationalError as error:
             if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
-            threads.native("time", "sleep")(random.uniform(0.001, 0.004))  # noqa: S311 - no secret
+            threads.native("time", "sleep")(chance.uniform(0.001, 0.004))
         else:
             connection.execute(f"PRAGMA busy_timeout = {BUSY * 1000:.0f}")
             return

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
-import random
 import sys
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from headway import threads
+from headway.chance import chance
 from headway.core.errors import HeadwayError
 from headway.web import exchange
 from headway.web.broadcast import INFINITY, Broadcast, Stream
@@ -388,7 +388,7 @@ def request_of(scope: Scope, native: Any = None) -> Request:
         base=root,
         scheme=scope.get("scheme", "http"),
         native=scope if native is None else native,
-        chance=random.random(),  # noqa: S311 - it spreads clients in time, and keeps no secret
+        chance=chance.random(),
         hangs_up=scope.get("http_version", "").startswith("1"),
     )
 

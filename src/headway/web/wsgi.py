@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import random
 import threading
 import time
 from collections import deque
@@ -19,6 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from headway import threads
+from headway.chance import chance
 from headway.core.errors import HeadwayError, InvalidValue
 from headway.web import exchange
 from headway.web.broadcast import Broadcast, Stream
@@ -278,7 +278,7 @@ def request_of(environ: Mapping[str, Any], native: Any = None) -> Request:
         base=environ.get("SCRIPT_NAME", "").rstrip("/"),
         scheme=environ.get("wsgi.url_scheme", "http"),
         native=environ if native is None else native,
-        chance=random.random(),  # noqa: S311 - it spreads clients in time, and keeps no secret
+        chance=chance.random(),
     )
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import random
 import sys
 import time
 from functools import cache, partial
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from weakref import WeakSet
 
 from headway import threads
+from headway.chance import chance
 from headway.core.errors import StoreUnavailable
 from headway.core.pace import Pace
 from headway.worker.entry import PATIENCE, JobEntry
@@ -115,8 +115,8 @@ class Publisher:
         self._reporters: dict[int, Reporter] = {}
         self._failures = 0
         self._retry_at = self._tick_at = 0.0
-        self._sweep_at = time.monotonic() + SWEEP * random.random()
-        self._warn_at = 0.0
+        self._sweep_at = time.monotonic() + SWEEP * chance.random()
+        self._warn_at = self._in_vain_at = 0.0
         self._closing = False
         self._idle_since = self._brisk_until = 0.0
         self._soon_since: float | None = None
@@ -329,7 +329,7 @@ class Publisher:
         self._tell(reporters, due=due)
         now = time.monotonic()
         if now >= self._sweep_at:
-            self._sweep_at = now + SWEEP * (0.5 + random.random())
+            self._sweep_at = now + SWEEP * (0.5 + chance.random())
             self.store.sweep()
 
     def _tell(self, reporters: Sequence[Reporter], *, due: bool = False, here: bool = False) -> None:
@@ -486,7 +486,7 @@ class Publisher:
             )
         self._failures += 1
         pause = min(LONGEST_PAUSE, self.pace.seconds * 2 ** min(self._failures - 1, 10))
-        self._retry_at = now + pause * (0.5 + random.random() / 2)
+        self._retry_at = now + pause * (0.5 + chance.random() / 2)
         self._drop_the_oldest_ends()
         for reporter in list(self._reporters.values()):
             reporter.unheard()

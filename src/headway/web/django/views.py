@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +17,7 @@ from django.db import connections, transaction
 from django.http import HttpResponse, StreamingHttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 
+from headway.chance import chance
 from headway.web import asgi, problems
 from headway.web.django.apps import config
 from headway.web.django.connections import close_all, give_back, lasts
@@ -86,7 +86,7 @@ def _asked(request: HttpRequest, inside: str) -> Request:
         base=request.path.removesuffix(inside).rstrip("/"),
         scheme=request.scheme or "http",
         native=request,
-        chance=random.random(),  # noqa: S311 - it spreads clients in time, and keeps no secret
+        chance=chance.random(),
         hangs_up=getattr(request, "scope", {}).get("http_version", "").startswith("1"),
     )
 
