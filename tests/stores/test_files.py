@@ -543,6 +543,35 @@ class TestAtTheSameMoment:
         assert answer.version == known(store).version
         assert known(store).count is None
 
+    def test_whoever_is_second_on_a_disk_that_is_slow_decides_anew(self, make, store, worker, monkeypatch):
+        worker.claim()
+        other = make()
+        draft = other._folder.draft
+
+        def slowly(*arguments, **options):
+            store.request_cancel("job")
+            return draft(*arguments, **options)
+
+        monkeypatch.setattr(files, "PATIENCE", 0)  # all of it went by while that was written
+        monkeypatch.setattr(other._folder, "draft", slowly)
+        assert other.end("job", 1, "failed").outcome == "applied"
+        assert (known(store).status, known(store).cancel) == ("failed", "requested")
+
+    def test_a_store_that_is_closed_while_another_thread_writes_loses_nothing(self, store, monkeypatch):
+        """The publisher closes it when its last job is over, whoever else may use it."""
+        appear, turns = store._folder._move, []
+
+        def closed(*arguments):
+            turns.append(1)
+            if len(turns) == 1:
+                store.close()
+            return appear(*arguments)
+
+        monkeypatch.setattr(store._folder, "_move", closed)
+        assert Worker(store).claim().outcome == "opened"
+        assert known(store).status == "running"
+        assert turns
+
     def test_of_two_entries_the_second_is_decided_anew(self, store, worker):
         worker.claim()
         now = store.clock()
@@ -739,6 +768,23 @@ class TestMarkers:
         os.utime(old, (time.time() - 2 * LEFT,) * 2)
         assert ids_of(store.find().jobs) == {"job"}
         assert (new.exists(), old.exists()) == (True, False)
+
+    def test_a_folder_that_others_make_and_remove_meanwhile_is_made_again(self, store, worker, monkeypatch):
+        """To pathlib it is there and not there."""
+        worker.claim()
+        mkdir, made = Path.mkdir, []
+
+        def vanishing(path, *arguments, **options):
+            mkdir(path, *arguments, **options)
+            if "completed" in path.parts and path not in made:
+                made.append(path)
+                path.rmdir()
+                raise FileExistsError(errno.EEXIST, "File exists", str(path))
+
+        monkeypatch.setattr(Path, "mkdir", vanishing)
+        assert worker.report("completed").accepted
+        assert ids_of(store.find(status=["completed"]).jobs) == {"job"}
+        assert made
 
     def test_a_job_has_one_marker_in_each_place(self, store, worker):
         worker.claim(scope="s", parent="p")

@@ -3,7 +3,6 @@
 # ruff: noqa: PT012 - what is told to raise is a loop, with its body
 
 import ctypes
-import gc
 import logging
 import os
 import subprocess
@@ -74,6 +73,34 @@ def test_the_thread_ends_when_nothing_was_to_be_told_for_a_while(recorded, monke
     with recorded.job("Import") as job:
         assert publisher._running
     assert recorded.get(job.id).status == "completed"
+
+
+def test_a_thread_that_leaves_when_the_next_one_begins_does_not_deny_it(recorded, monkeypatch):
+    publisher = recorded._publisher
+    start, goes_on, started, stayed = room.threads.start, publisher._goes_on, [], []
+
+    def called_back_at_the_door(*, rang):
+        stayed.append(goes_on(rang=rang))
+        if not stayed[-1] and len(started) == 1:
+            monkeypatch.setattr(room, "IDLE", 60)
+            looked = len(stayed)
+            publisher.wake()
+            eventually(lambda: len(stayed) > looked)
+            return False
+        return stayed[-1]
+
+    monkeypatch.setattr(room.threads, "start", lambda run: started.append(run) or start(run))
+    monkeypatch.setattr(publisher, "_goes_on", called_back_at_the_door)
+    monkeypatch.setattr(room, "IDLE", 0.05)
+    with recorded.job("Import"):
+        pass
+    eventually(lambda: len(started) == 2)
+    time.sleep(0.05)
+    for _ in range(5):
+        with recorded.job("Import") as job:
+            pass
+        assert recorded.get(job.id).status == "completed"
+    assert len(started) == 2
 
 
 def test_first_states_and_ends_go_out_at_once_and_the_rest_is_paced(recorded, recorder):
@@ -370,30 +397,29 @@ def test_an_emptied_store_is_given_everything_again(faulty, shaky):
         assert seen.version > before
 
 
-def test_an_end_that_waits_inside_the_publishers_own_thread_does_not_wait_for_itself(recorded):
-    """The collector may let go of a loop there."""
+def test_an_end_inside_the_publishers_own_thread_is_not_waited_for(recorded):
+    """The collector may let go of a loop there; to wait for itself would cost it all its patience."""
     publisher = recorded._publisher
-    with recorded.job("first"):
-        took = []
-        loop = iter(recorded.track(range(10), "lost", id="lost"))
     loop = iter(recorded.track(range(10), "lost", id="lost"))
     next(loop)
     holder = [loop]
     del loop
-    gc.collect()  # what other tests have left is let go of here
+    patience, allowed = publisher.patience, []
+
+    def noted(*arguments):
+        allowed.append(patience(*arguments))
+        return allowed[-1]
 
     def sweep(*_):
-        began = time.monotonic()
+        publisher.patience = noted
         holder.clear()
-        gc.collect()
-        took.append(time.monotonic() - began)
+        del publisher.patience
         return 0
 
     recorded.store.sweep = sweep
     publisher._sweep_at = 0
-    eventually(lambda: took)
-    assert took[0] < 1.5  # waiting for itself would take the two seconds that an end may
     assert eventually(lambda: recorded.get("lost").status == "stopped")
+    assert allowed == [0.0]
 
 
 def test_a_signal_handler_may_use_a_job(url):

@@ -48,7 +48,7 @@ from headway.stores.contract import (
     Subscription,
     short_of_room,
 )
-from headway.stores.folder import LEFT, Folder, NotOurs
+from headway.stores.folder import LEFT, Folder, NotOurs, make_folder
 from headway.stores.folder_log import (
     INLINE,
     LINEAGE,
@@ -79,6 +79,8 @@ T = TypeVar("T")
 
 PATIENCE = 2.0
 """Seconds for which a change is tried again while others are quicker."""
+TRIES = 3
+"""How often it is tried in any case: one write may last longer than that where the disk is busy."""
 KINDS_IN = "kinds"
 EXAMINED = 10
 """How many jobs a sweep looks at for each that it may drop."""
@@ -294,7 +296,7 @@ class FileStore(TransactionalStore):
         data = msgspec.json.encode(_Run(kind, profile))
         name = f"{micros(self.clock()):016d}-{next(self._learnt):06d}-{self._folder.token}"
         while not self._folder.put(folder / name, data):  # the kind is new, or was just forgotten
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             self._forget_kinds(folder.parent)
         for old in sorted(self._folder.names(folder))[:-RUNS]:
             self._folder.remove(folder / old)
@@ -364,14 +366,15 @@ class FileStore(TransactionalStore):
             StoreUnavailable: The folder cannot be read or written.
         """
         deadline = time.monotonic() + PATIENCE
-        pause = 0.0
+        pause, tried = 0.0, 0
         try:
             self._folder.prepare()
             while True:
+                tried += 1
                 try:
                     return act()
-                except Lost as lost:
-                    if time.monotonic() > deadline:
+                except (Lost, FileNotFoundError) as lost:  # the latter: removed by others while it was used
+                    if tried >= TRIES and time.monotonic() > deadline:
                         raise StoreUnavailable(self.url, f"others were quicker for {PATIENCE:g} s") from lost
                     threads.native("time", "sleep")(chance.uniform(0, pause))
                     pause = min(0.02, 2 * pause + 0.0005)

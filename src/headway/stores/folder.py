@@ -46,6 +46,8 @@ LAYOUT = 1
 CONTENT = "content"
 """The file in a folder that stands for a file."""
 WRITERS = "writers"
+CLOCK = "clock"
+"""The file by which a writer learns the time, in its own folder."""
 SAMPLE = 60_000_000_000
 """Nanoseconds between two looks at the file server's clock."""
 FINE, COARSE = 20_000_000, 2_000_000_000
@@ -307,9 +309,8 @@ class Folder:
     def put_away(self, path: Path) -> Path | None:
         """Move a folder to where nobody looks, at once; where it lies now, None where there was none."""
         away = self._fresh()
-        self._with_own_folder(lambda: away.parent.mkdir(parents=True, exist_ok=True))
         try:
-            path.rename(away)
+            self._move(path, away)
         except _ABSENT:
             return None
         return away
@@ -332,7 +333,7 @@ class Folder:
             except FileNotFoundError:
                 if not new.exists():
                     raise
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(path.parent)
             else:
                 return
         raise FileNotFoundError(errno.ENOENT, "the folder is removed again and again", str(path))
@@ -381,7 +382,7 @@ class Folder:
             try:
                 os.close(os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666))
             except FileNotFoundError:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(path.parent)
             else:
                 return
         raise FileNotFoundError(errno.ENOENT, "the folder is removed again and again", str(path))
@@ -420,9 +421,11 @@ class Folder:
             return 0.0
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Leave nothing behind but what other threads are writing now."""
         self._read.clear()
-        shutil.rmtree(self._own, ignore_errors=True)
+        with suppress(OSError):
+            self.remove(self._own / CLOCK)
+            self._own.rmdir()
 
     @property
     def _own(self) -> Path:
@@ -433,16 +436,14 @@ class Folder:
         self._drawn += 1
         return own / f"{self._drawn}-{token_hex(4)}"
 
-    def _with_own_folder(self, act: Callable[[], object]) -> None:
+    def _with_own_folder(self, act: Callable[[], T]) -> T:
         for _ in range(TRIES):
             try:
-                act()
+                return act()
             except FileNotFoundError:
                 self.prepare()
-                self._own.mkdir(parents=True, exist_ok=True)
-            else:
-                return
-        act()
+                make_folder(self._own)
+        return act()
 
     def _take_over(self) -> None:
         """Make sure that the folder is ours, or empty."""
@@ -465,9 +466,13 @@ class Folder:
 
     def _stamp(self) -> int:
         """The time by the server's clock, as it stamps a file that is written now."""
-        path = self._own / "clock"
-        self._with_own_folder(lambda: _write(path, b".", durable=False))
-        return path.stat().st_mtime_ns
+        path = self._own / CLOCK
+
+        def stamped() -> int:
+            _write(path, b".", durable=False)
+            return path.stat().st_mtime_ns
+
+        return self._with_own_folder(stamped)
 
 
 class ServerClock:
@@ -506,6 +511,12 @@ class ServerClock:
         high = stamp + (COARSE if self.coarse else FINE) - before
         self._ahead = low if self._ahead is None or not self.sampled else min(max(self._ahead, low), high)
         self.sampled = True
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those that it lies in; whoever needs it tries again where others remove it."""
+    with suppress(FileExistsError, FileNotFoundError):
+        path.mkdir(parents=True, exist_ok=True)
 
 
 def _listed(path: Path) -> list[str]:

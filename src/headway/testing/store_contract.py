@@ -12,6 +12,7 @@ class TestMyStore(StoreContract):
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -713,6 +714,24 @@ class Beside(Scene):
         assert known(store).status == "running"
         store.close()
         assert worker.report(count=1).accepted
+
+    def test_a_store_that_one_thread_closes_still_serves_the_others(self, store: Store) -> None:
+        """The publisher closes it when its last job is over; pages may be read and jobs begin meanwhile."""
+        workers = [Worker(store, f"job-{number}") for number in range(20)]
+
+        def live(some: list[Worker]) -> None:
+            for worker in some:
+                worker.claim()
+                assert worker.report(count=1).accepted
+                assert worker.report("completed").accepted
+
+        def close_again_and_again() -> None:
+            for _ in range(100):
+                store.close()
+                time.sleep(0.001)
+
+        at_once([partial(live, workers[::2]), partial(live, workers[1::2]), close_again_and_again])
+        assert {known(store, worker.id).status for worker in workers} == {"completed"}
 
 
 class Parts(Scene):

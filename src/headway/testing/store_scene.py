@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from threading import Barrier, Thread
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -234,20 +235,15 @@ def hears(subscription: Subscription, *ids: str) -> bool:
 
 
 def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """What these return when threads call them at the same moment."""
+    """What these return when threads call them at the same moment; what one raises is raised here."""
     barrier = Barrier(len(calls))
-    results: list[Any] = [None] * len(calls)
 
-    def run(place: int, call: Callable[[], Any]) -> None:
+    def run(call: Callable[[], Any]) -> Any:
         barrier.wait()
-        results[place] = call()
+        return call()
 
-    threads = [Thread(target=run, args=one) for one in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
 
 
 def without_ages(snapshot: Snapshot) -> Snapshot:

@@ -275,8 +275,10 @@ class Publisher:
                 if rang or self._is_time():
                     with self._telling:
                         self._cycle()
-        finally:
+        except BaseException:
             self._running = False
+            raise
+        finally:
             self.store.close()
 
     def _goes_on(self, *, rang: bool) -> bool:
