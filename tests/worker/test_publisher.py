@@ -397,29 +397,34 @@ def test_an_emptied_store_is_given_everything_again(faulty, shaky):
         assert seen.version > before
 
 
-def test_an_end_inside_the_publishers_own_thread_is_not_waited_for(recorded):
-    """The collector may let go of a loop there; to wait for itself would cost it all its patience."""
-    publisher = recorded._publisher
-    loop = iter(recorded.track(range(10), "lost", id="lost"))
+@pytest.mark.parametrize("whose", ["its own", "another's"])
+def test_an_end_inside_a_publishers_thread_is_not_waited_for(recorded, shaky, faulty, whose):
+    """The collector may let go of a loop there; it would wait for itself, or its jobs for another store."""
+    publisher, hw = recorded._publisher, recorded if whose == "its own" else shaky
+    loop = iter(hw.track(range(10), "lost", id="lost"))
     next(loop)
+    faulty.hanging = True
     holder = [loop]
     del loop
-    patience, allowed = publisher.patience, []
+    patience, allowed = hw._publisher.patience, []
 
     def noted(*arguments):
         allowed.append(patience(*arguments))
         return allowed[-1]
 
     def sweep(*_):
-        publisher.patience = noted
+        hw._publisher.patience = noted
         holder.clear()
-        del publisher.patience
+        del hw._publisher.patience
         return 0
 
     recorded.store.sweep = sweep
     publisher._sweep_at = 0
-    assert eventually(lambda: recorded.get("lost").status == "stopped")
+    with recorded.job("Import"):
+        eventually(lambda: allowed)
     assert allowed == [0.0]
+    faulty.hanging = False
+    assert eventually(lambda: hw.get("lost").status == "stopped")
 
 
 def test_a_signal_handler_may_use_a_job(url):

@@ -171,21 +171,25 @@ class Publisher:
         """
         if not (self._running and self.available) or threads.patched() or not self.store.is_at_hand():
             return False
-        if not self._telling.acquire(blocking=False):
+        if threads.ident() in _tellers or not self._telling.acquire(blocking=False):
             return False
         try:
-            self._teller = threads.ident()
+            _tellers.add(threads.ident())
             reporters = [one for one in list(self._reporters.values()) if one.urgent]
             brief = [one for one in reporters if one is reporter or isinstance(one, JobEntry)]
             self._attempt(lambda: self._tell(brief, here=True))
         finally:
-            self._teller = 0
+            _tellers.discard(threads.ident())
             self._telling.release()
         return True
 
     def patience(self, at_most: float = PATIENCE) -> float:
-        """For how many seconds a caller may wait; not at all while the store is known to be away."""
-        if not self.available or not self._running or threads.ident() in {self._thread, self._teller}:
+        """For how many seconds a caller may wait.
+
+        Not at all while the store is known to be away, nor in a thread that tells any store: where the
+        collector lets go of a loop there, it would wait for itself, or its own jobs for another store.
+        """
+        if not self.available or not self._running or threads.ident() in _tellers:
             return 0.0
         return self._left_of(at_most)
 
@@ -241,9 +245,7 @@ class Publisher:
         self._bell = threads.Bell()
         self._starting = threads.reentrant_lock()
         self._telling = threads.lock()
-        self._teller = 0
         self._running: bool = False
-        self._thread = 0
         self._asking_since: float | None = None
         self._in_vain_at = self._hung_at = -PATIENCE
 
@@ -269,7 +271,7 @@ class Publisher:
         return self._running
 
     def _run(self) -> None:
-        self._thread = threads.ident()
+        _tellers.add(threads.ident())
         try:
             while self._goes_on(rang=(rang := self._bell.wait(self._pause()))):
                 if rang or self._is_time():
@@ -279,6 +281,7 @@ class Publisher:
             self._running = False
             raise
         finally:
+            _tellers.discard(threads.ident())
             self.store.close()
 
     def _goes_on(self, *, rang: bool) -> bool:
@@ -508,6 +511,8 @@ class Publisher:
 
 
 _publishers: WeakSet[Publisher] = WeakSet()
+_tellers: set[int] = set()
+"""The threads of publishers, and those that tell a store something themselves now."""
 
 
 @cache
@@ -518,6 +523,7 @@ def _watch_forks() -> None:
 
 
 def _after_fork() -> None:
+    _tellers.clear()
     for publisher in list(_publishers):
         publisher.after_fork()
 
