@@ -231,6 +231,20 @@ print(failed, len(jobs), {job.status for job in jobs.values()})
         assert in_a_child(lambda: known(store).status) == "running"
         assert worker.report(count=1).accepted
 
+    def test_what_nobody_closed_is_closed_without_a_word_when_the_names_of_modules_are_gone(
+        self, store, worker, monkeypatch
+    ):
+        """As at the interpreter's exit, where something outlives the modules."""
+        worker.claim()
+        state = store._writer._state
+        connection = state.connection
+        monkeypatch.setattr("headway.stores.sqlite.os", None)
+        monkeypatch.setattr("headway.stores.sqlite.suppress", None)
+        state.__del__()
+        monkeypatch.undo()
+        with pytest.raises(sqlite3.ProgrammingError):
+            connection.execute("SELECT 1")
+
 
 class TestPlaces:
     @pytest.mark.parametrize(

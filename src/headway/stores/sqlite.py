@@ -597,12 +597,17 @@ class _Open:
         self.lock = threads.lock()
         self.connection: sqlite3.Connection | None = None
         self.file: Identity | None = None
-        self._pid = os.getpid()
 
-    def __del__(self) -> None:
-        """A store that nobody closed; what a fork brought along is left alone."""
-        if self.connection is not None and self._pid == os.getpid():
-            self.close()
+    def __del__(self, pid: Callable[[], int] = os.getpid, ignored: type[Exception] = sqlite3.Error) -> None:
+        """A store that nobody closed; what a fork brought along is left alone.
+
+        At the interpreter's exit the names of this module may be gone.
+        """
+        if self.connection is not None and self.pid == pid():
+            try:
+                self.connection.close()
+            except ignored:
+                return
 
     def close(self) -> None:
         connection, self.connection, self.file = self.connection, None, None
