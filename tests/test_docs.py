@@ -94,6 +94,7 @@ def test_a_page_runs(page, tmp_path):
     (tmp_path / "page.py").write_text(program(block for block in PYTHON if block.page == ROOT / page))
     done = run("python page.py", tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "Exception ignored" not in done.stderr, done.stderr
     for block in (block for block in TO_RUN if block.page == ROOT / page and block not in PYTHON):
         for command in block.commands:
             if not is_setting_up(command):
