@@ -373,7 +373,7 @@ class FileStore(TransactionalStore):
                 tried += 1
                 try:
                     return act()
-                except (Lost, FileNotFoundError) as lost:  # the latter: removed by others while it was used
+                except (Lost, FileNotFoundError) as lost:  # the latter: see fact 8 of the folder
                     if tried >= TRIES and time.monotonic() > deadline:
                         raise StoreUnavailable(self.url, f"others were quicker for {PATIENCE:g} s") from lost
                     threads.native("time", "sleep")(chance.uniform(0, pause))

@@ -18,6 +18,8 @@ Facts behind what may look odd here:
 7. A client of a file server may answer from memory what a file's stamp is, and that a file is not there, for
    up to a minute.  To open a file or a folder asks the server.  So what must be fresh is opened, and where
    a folder is not there, those that it should lie in are opened first, which shows that they have changed.
+8. Folders that are empty are removed, by others and at any moment.  So whoever makes one to put something in
+   may find that it is there and then that it is not, and tries again.
 """
 
 from __future__ import annotations
@@ -514,7 +516,7 @@ class ServerClock:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those that it lies in; whoever needs it tries again where others remove it."""
+    """Make a folder and those that it lies in; whoever needs it tries again, see fact 8."""
     with suppress(FileExistsError, FileNotFoundError):
         path.mkdir(parents=True, exist_ok=True)
 
