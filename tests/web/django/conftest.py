@@ -1,25 +1,34 @@
 """A Django project in this process, with a database of its own; and users."""
 
-import os
-
 import pytest
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def django_is_set_up():
-    before = os.environ.pop("HEADWAY_STORE", None)
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.web.django.project"
-    import django
     from django.test.utils import setup_databases, setup_test_environment, teardown_databases
 
-    django.setup()
+    set_up()
     setup_test_environment()
     databases = setup_databases(verbosity=0, interactive=False)
     yield
     teardown_databases(databases, verbosity=0)
-    os.environ.pop("HEADWAY_STORE", None)
-    if before is not None:
-        os.environ["HEADWAY_STORE"] = before
+
+
+def set_up():
+    """Name the settings while they are read, and not to programs that other tests start."""
+    import django
+
+    with pytest.MonkeyPatch.context() as patches:
+        forget(patches, "HEADWAY_STORE", "TZ")  # Django sets the latter
+        patches.setenv("DJANGO_SETTINGS_MODULE", "tests.web.django.project")
+        django.setup()
+
+
+def forget(patches, *names):
+    """Unset these in the environment; whatever sets them meanwhile, they are as they were afterwards."""
+    for name in names:
+        patches.setenv(name, "")
+        patches.delenv(name)
 
 
 @pytest.fixture
@@ -32,7 +41,7 @@ def project(store, monkeypatch):
     """Change settings; ``HEADWAY`` reads this test's store, and lets owners and staff in."""
     from django.test import override_settings
 
-    monkeypatch.delenv("HEADWAY_STORE", raising=False)
+    forget(monkeypatch, "HEADWAY_STORE")  # the app's own settings say it
     with override_settings(HEADWAY={"STORE": store, "ACCESS": ["owner", "staff"]}):
         yield
 

@@ -18,6 +18,7 @@ SECRET_KEY = "for the tests of Django's door only"  # noqa: S105 - it says so
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
+TIME_ZONE = "UTC"
 ROOT_URLCONF = NAME
 WSGI_APPLICATION = f"{NAME}.wsgi"
 ASGI_APPLICATION = f"{NAME}.asgi"
