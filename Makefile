@@ -2,8 +2,8 @@
 # Another interpreter beside the first: make test PYTHON=python3.13 VENV=.venv-3.13
 PYTHON ?= python3
 VENV ?= .venv
-# Tests mostly wait for processes of their own; with more, what must happen in time may not.
-PROCESSES ?= 2
+# For two cores: tests mostly wait for processes of their own. With more, what must happen in time may not.
+PROCESSES ?= 3
 BIN := $(VENV)/bin
 PYTEST = $(BIN)/pytest --numprocesses $(PROCESSES) --dist worksteal
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
@@ -18,7 +18,6 @@ servers: setup  ## install the servers that tests need, by the system's package 
 	@$(BIN)/python tools/servers.py
 test: lint types servers  ## all that a change must pass: style, types, tests, the built wheel
 	$(PYTEST)
-test-nightly: PROCESSES = 3
 test-nightly: servers  ## the faults that take too long for every run
 	$(PYTEST) -m nightly --timeout 900
 lint: setup  ## style and format
