@@ -559,18 +559,16 @@ class TestAtTheSameMoment:
 
     def test_a_store_that_is_closed_while_another_thread_writes_loses_nothing(self, store, monkeypatch):
         """The publisher closes it when its last job is over, whoever else may use it."""
-        appear, turns = store._folder._move, []
+        move, closed = store._folder._move, []
 
-        def closed(*arguments):
-            turns.append(1)
-            if len(turns) == 1:
-                store.close()
-            return appear(*arguments)
+        def closed_before(*arguments):
+            closed.append(store.close())
+            return move(*arguments)
 
-        monkeypatch.setattr(store._folder, "_move", closed)
+        monkeypatch.setattr(store._folder, "_move", closed_before)
         assert Worker(store).claim().outcome == "opened"
         assert known(store).status == "running"
-        assert turns
+        assert closed
 
     def test_of_two_entries_the_second_is_decided_anew(self, store, worker):
         worker.claim()
